@@ -16,6 +16,7 @@ ETCD = (3, 7, 3)
 HELM = "4.3.1"
 CERT_MANAGER = "1.21.2"
 KUBECONFORM = "0.8.0"
+LEGO = "5.6.0"
 CONTAINERD = "2.4.2"
 COREDNS = "1.15.0"
 KUBE_ROUTER = "2.1.0"
@@ -98,6 +99,7 @@ _KUBECONFORM = Module(
     1 * _GIB,
     f"github.com/yannh/kubeconform@v{KUBECONFORM}",
 )
+_LEGO = Module("lego", "-s -w", 1 * _GIB, f"github.com/go-acme/lego/v5@v{LEGO}")
 _CONTAINERD = Module(
     "containerd",
     f"-s -w -X github.com/containerd/containerd/v2/version.Version=v{CONTAINERD}",
@@ -181,6 +183,8 @@ PROGRAMS: dict[str, Program] = {
             "4",
         ),
         Program("kubeconform", _KUBECONFORM, "github.com/yannh/kubeconform/cmd/kubeconform"),
+        # Ours, with one DNS provider of lego's: see go/lego/main.go.
+        Program("lego", _LEGO, "."),
     )
 }
 

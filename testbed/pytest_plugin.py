@@ -36,7 +36,7 @@ ATTACH = "CERTWRIGHT_TESTBED_DIR"
 TAIL_LINES = 30
 # What every client has to cope with.
 OPTIONS = BedOptions(pebble=PebbleOptions(nonce_reject_percent=30, authz_reuse_percent=50), audit=True)
-PROGRAM_FIXTURES = ("helm", "kubeconform")
+PROGRAM_FIXTURES = ("helm", "kubeconform", "lego")
 """Fixtures that are programs of their own, beside the bed's parts."""
 BUILT_FIXTURES = {
     "step_ca": StepCa.program,
@@ -52,7 +52,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--skip-unbuilt",
         action="store_true",
-        help="skip tests that use Helm or kubeconform if these are not built yet",
+        help="skip tests that use Helm, kubeconform or lego if these are not built yet",
     )
 
 

@@ -81,6 +81,12 @@ def kubeconform() -> Path:
     return find_or_build(["kubeconform"], reporter())["kubeconform"]
 
 
+@pytest.fixture(scope="session")
+def lego() -> Path:
+    """Lets lego's client of a DNS provider add and remove values."""
+    return find_or_build(["lego"], reporter())["lego"]
+
+
 @pytest.fixture
 def unused_tcp_port() -> int:
     """A port that nobody listens on, and that no outgoing connection is given meanwhile; pytest-asyncio's may be."""

@@ -117,6 +117,7 @@ def test_the_queue_is_asked_when_somebody_looks(metrics: Metrics) -> None:
         "certwright_queue_oldest_seconds": 5,
         "certwright_queue_starved_seconds": 5,
         "certwright_queue_held": 1,
+        "certwright_queue_aside": 0,
         "certwright_queue_held_seconds": 5,
     }
     assert shown(metrics, "certwright_scheduled") == {"certwright_scheduled": 1}

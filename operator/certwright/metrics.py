@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, generate_latest
 from prometheus_client.core import GaugeMetricFamily
@@ -185,6 +185,14 @@ class Metrics:
             ("kind",),
             registry=self.registry,
         )
+        self._orphaned = Counter(
+            "certwright_orphaned_records_total",
+            "Challenge records left behind in the DNS, by what became of them: found, removed, given_up.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        for outcome in ("found", "removed", "given_up"):
+            self._orphaned.labels(outcome)
         self._reconciles = Histogram(
             "certwright_reconcile_seconds",
             "Passes over one object, by kind.",
@@ -204,6 +212,11 @@ class Metrics:
                 lambda: queue.starved_wait,
             ),
             ("queue_held", "Objects being looked at now.", lambda: queue.held),
+            (
+                "queue_aside",
+                "Looks that wait for a DNS provider and hold no worker.",
+                lambda: queue.aside,
+            ),
             ("queue_held_seconds", "How long the longest of these looks has taken.", lambda: queue.longest_hold),
             ("scheduled", "Objects with a time for their next look.", lambda: len(scheduler)),
         ):
@@ -221,6 +234,14 @@ class Metrics:
                 the limit that is used up.
         """
         self.registry.register(_Budgets(budgets))
+
+    def watch_orphaned(self, number: Callable[[], float]) -> None:
+        """Show from now on how many records are left behind in the DNS."""
+        self._gauge("orphaned_records_left", "Challenge records known to be left in the DNS.").set_function(number)
+
+    def orphaned(self, outcome: Literal["found", "removed", "given_up"], number: int = 1) -> None:
+        """Count records that are left behind in the DNS."""
+        self._orphaned.labels(outcome).inc(number)
 
     def quarantined(self, kind: str) -> None:
         """Count an object that held up everything."""

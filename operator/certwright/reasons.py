@@ -58,6 +58,7 @@ NeedReason = Literal[
 SpecReason = Literal[
     "SecretNotOurs",
     "SecretClaimed",
+    "ClaimedByCertManager",
     "SecretImmutable",
     "SecretChanged",
     "SecretNotWritten",
@@ -134,6 +135,9 @@ DnsReason = Literal[
     "PersistentRecordsUnusable",
     "CleanUpBlocked",
     "LeftBehind",
+    "OrphanedRecordFound",
+    "OrphanedRecordRemoved",
+    "OrphanedRecordGivenUp",
     "DNSFailed",
 ]
 Http01Reason = Literal[

@@ -104,6 +104,27 @@ def test_a_cluster_issuer_that_follows_cnames_is_told_of_the_zones_to_list() -> 
     assert translate_issuer(theirs("Issuer", [solver])).verdict is Verdict.MOVES
 
 
+def test_the_cname_to_an_account_of_acme_dns_is_followed_and_a_cluster_issuer_is_told_what_to_allow() -> None:
+    solver = {"dns01": {"acmeDNS": {"host": "https://auth.example.test", "accountSecretRef": SECRET}}}
+    for given in (solver, {"dns01": {**solver["dns01"], "cnameStrategy": "Follow"}}):
+        assert moved(given)["dns01"]["cnameStrategy"] == "Follow"
+        found = translate_issuer(theirs("ClusterIssuer", [given]))
+        (change,) = found.changes
+        assert (found.verdict, change.field) == (Verdict.CHANGES, "spec.acme.solvers[0].dns01.acmeDNS")
+        assert "list the zone of the acme-dns server" in change.then
+        assert solver_of(found)["dns01"]["cnameStrategy"] == "Follow"
+
+
+@pytest.mark.parametrize("host", ["http://acme-dns.acme-dns.svc", "HTTP://auth.example.test:8080/"])
+def test_acme_dns_over_plain_http_stays_with_what_to_do(host: str) -> None:
+    found = translate_issuer(theirs(solvers=[{"dns01": {"acmeDNS": {"host": host, "accountSecretRef": SECRET}}}]))
+    (refusal,) = found.refusals
+    assert (found.verdict, refusal.field) == (Verdict.STAYS, "spec.acme.solvers[0].dns01.acmeDNS.host")
+    assert "password of the account goes there" in refusal.why
+    assert "give the API of acme-dns a certificate (tls in its config.cfg), or put a proxy" in refusal.remedy
+    assert not refusal.remedy.endswith("\N{HORIZONTAL ELLIPSIS}"), "it is told whole"
+
+
 def test_templates_are_told_because_the_operator_allows_few() -> None:
     template = {"metadata": {"labels": {"team": "a"}}, "spec": {"nodeSelector": {"disk": "ssd"}}}
     found = translate_issuer(theirs(solvers=[{"http01": {"ingress": {"podTemplate": template}}}]))

@@ -13,6 +13,7 @@ from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Budgets
+from certwright.issuers.left_records import LeftRecords
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.registry import IssuerRegistry, ReadyIssuer
 from certwright.metrics import Metrics
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from certwright import acme
+    from certwright.certificates.guard import Rival
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.response import RecordResponse
     from certwright.kube.events import Subject
@@ -34,6 +36,24 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Body, Build, FakeKubeApi
 
 WEB, CA = Key("Certificate", "team", "web"), Key("Issuer", "team", "ca")
+
+
+class CountedCluster:
+    """Passes requests on to the API server, and notes which there were."""
+
+    def __init__(self, cluster: Any, asked: list[str]) -> None:
+        self._cluster, self._asked = cluster, asked
+
+    def __getattr__(self, verb: str) -> Any:
+        found = getattr(self._cluster, verb)
+        if not callable(found):
+            return found
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            self._asked.append(verb)
+            return found(*arguments, **options)
+
+        return call
 
 
 class Bench:
@@ -50,6 +70,7 @@ class Bench:
         self.refused: list[tuple[Key, str]] = []
         self.forgotten: list[str] = []
         self.passes = 0
+        self.rival: Rival | None = None
         self.leadership = Leadership.unlimited()
         self.loads = 0
         self.issuer_spec: dict[str, Any] = {}
@@ -84,6 +105,9 @@ class Bench:
         self.certificates: Certificates = Certificates()
         self.secrets = Secrets()
         self.ledger: Holders[RecordResponse] = Holders()
+        self.left = LeftRecords(
+            cast("Any", self.cluster), namespace="certwright", release="certwright", clock=lambda: self.now
+        )
         if body := late or self.cluster.body:
             self.certificates.put(body)
         tools = Tools(
@@ -92,6 +116,7 @@ class Bench:
             registry=self.registry,
             presenters=self.solvers(),
             ledger=self.ledger,
+            left=self.left,
             recorder=cast("Any", SimpleNamespace(record=self.record)),
             budgets=self.budgets,
             metrics=Metrics(),
@@ -107,6 +132,7 @@ class Bench:
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
             account_refused=lambda key, why: self.refused.append((key, why)),
+            rival_of=lambda _certificate: self.rival,
         )
 
     def take_secret(self, facts: SecretFacts) -> None:
@@ -134,6 +160,13 @@ class Bench:
         content["metadata"] |= {"finalizers": kept}
         self.cluster.take(content)
         self.certificates.put(self.cluster.body)
+
+    def counting(self) -> list[str]:
+        """Begin a process whose requests to the API server are noted in the list that is returned."""
+        asked: list[str] = []
+        self.cluster = cast("Any", CountedCluster(self.cluster, asked))
+        self.restart()
+        return asked
 
     async def look(self) -> Result:
         self.passes += 1

@@ -84,7 +84,7 @@ async def test_an_issuer_that_changes_during_a_look_is_tried_at_once_by_the_next
 
 
 async def test_what_is_forgotten_during_a_look_stays_forgotten(bench: Bench) -> None:
-    bench.dns = WatchedDns(lambda _: bench.reconciler.forget("uid-web"))
+    bench.dns = WatchedDns(lambda _: bench.reconciler.forget(WEB, "uid-web"))
     await bench.look()
     assert not bench.reconciler._memories
 

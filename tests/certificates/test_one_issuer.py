@@ -95,7 +95,7 @@ async def test_those_who_waited_go_on_in_their_turn_and_write_nothing_meanwhile(
     bench.now += result.after
     await bench.settle()
     assert bench.issued_by == "ca"
-    bench.reconciler.forget("uid-3")
+    bench.reconciler.forget(WEB, "uid-3")
     assert len(turns) == 19
 
 

@@ -139,3 +139,53 @@ async def test_a_limit_on_its_names_is_its_own_and_kept_for_the_next_process(
     assert len(asked) == 1
     await bench.run(120)
     assert bench.condition().status == "True"
+
+
+async def test_waiting_in_a_long_line_costs_few_reads_and_no_write_but_for_news(bench: Bench) -> None:
+    orders = limits(bench).orders
+    orders.refused(bench.now + dt.timedelta(minutes=1), bench.now, ACCOUNT)
+    for number in range(600):
+        orders.enter(Asker("team", f"uid-{number}"), bench.now)
+    asked = bench.counting()
+    await bench.look()
+    assert asked == ["read_secret", "apply_status"]
+    told = bench.status.next_attempt_time
+    for _ in range(9):
+        bench.now += dt.timedelta(minutes=1)
+        orders.refused(bench.now + dt.timedelta(minutes=1), bench.now, ACCOUNT)  # the turn comes later each time
+        await bench.look()
+    assert asked == ["read_secret", "apply_status"]
+    assert (bench.condition().reason, bench.status.next_attempt_time) == ("RateLimited", told)
+    bench.now += dt.timedelta(minutes=1)
+    orders.refused(bench.now + dt.timedelta(hours=1), bench.now, ACCOUNT)
+    orders.went_well(Asker("team", "uid-0"), bench.now)
+    orders._pace = dt.timedelta(minutes=5)
+    await bench.look()
+    assert asked[2:] == ["apply_status"], "that is news: it takes two days"
+    assert told is not None
+    assert bench.status.next_attempt_time is not None
+    assert bench.status.next_attempt_time - told > dt.timedelta(days=1)
+
+
+async def test_the_time_in_the_status_is_that_of_the_turn_and_not_of_the_next_look(bench: Bench) -> None:
+    orders = limits(bench).orders
+    orders.refused(bench.now + dt.timedelta(minutes=1), bench.now, ACCOUNT)
+    for number in range(60):
+        orders.enter(Asker("team", f"uid-{number}"), bench.now)
+    result = await bench.look()
+    turn = bench.now + dt.timedelta(minutes=1) + 60 * dt.timedelta(seconds=10)
+    assert bench.status.next_attempt_time == turn
+    assert result.after is not None
+    assert bench.now + result.after > turn, "it is called before"
+
+
+async def test_a_secret_that_appears_while_it_waits_is_found_before_anything_is_ordered(
+    bench: Bench, kube_api: FakeKubeApi
+) -> None:
+    limits(bench).orders.refused(bench.now + dt.timedelta(minutes=5), bench.now, ACCOUNT)
+    await bench.run(240)
+    assert bench.condition().reason == "RateLimited"
+    kube_api.put({"metadata": {"namespace": "team", "name": "web-tls"}, "type": "Opaque", "data": {"other": "Zm9v"}})
+    await bench.run(120)
+    assert bench.ca.orders == {}
+    assert bench.condition().reason == "SecretNotOurs"

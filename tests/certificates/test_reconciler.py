@@ -242,7 +242,7 @@ async def test_deleting_in_the_middle_removes_the_records_or_says_which_stay(ben
     assert bench.finalizers == []
     assert bool(bench.dns.records) != reachable
     assert ("LeftBehind" in bench.events) != reachable
-    bench.reconciler.forget("uid-web")
+    bench.reconciler.forget(WEB, "uid-web")
     assert not bench.reconciler._memories
     assert not bench.ledger._holders
 

@@ -3,34 +3,18 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from .bench import Bench
+from certwright.issuers.registry import IssuerRegistry
+
+from .bench import CA, Bench
 
 if TYPE_CHECKING:
     from tests.fakes.operator import Build, FakeKubeApi
 
 DAYS = 365
-
-
-class CountedCluster:
-    """Passes requests on to the API server, and notes which there were."""
-
-    def __init__(self, cluster: Any, asked: list[str]) -> None:
-        self._cluster, self._asked = cluster, asked
-
-    def __getattr__(self, verb: str) -> Any:
-        found = getattr(self._cluster, verb)
-        if not callable(found):
-            return found
-
-        def call(*arguments: Any, **options: Any) -> Any:
-            self._asked.append(verb)
-            return found(*arguments, **options)
-
-        return call
 
 
 @pytest.mark.parametrize(
@@ -44,10 +28,7 @@ async def test_a_year_of_rest_writes_nothing_and_asks_the_ca_four_times_a_day_at
     window = (now + dt.timedelta(days=2 * DAYS), now + dt.timedelta(days=2 * DAYS + 1))
     bench.ca.server.window = lambda _: window
     bench.write(renewal={"ari": ari})
-    asked: list[str] = []
-    counted: Any = CountedCluster(bench.cluster, asked)
-    bench.cluster = counted
-    bench.restart()
+    asked = bench.counting()
     await bench.run(86400)
     assert bench.condition().status == "True"
     assert "apply_status" in asked
@@ -61,3 +42,39 @@ async def test_a_year_of_rest_writes_nothing_and_asks_the_ca_four_times_a_day_at
     assert len(bench.ca.server.asked) - polls <= (4 * DAYS if ari else 0)
     assert len(bench.ca.server.asked) - polls >= (3 * DAYS if ari else 0)
     assert bench.passes - passes <= looks + 1, "looks of no use"
+
+
+async def test_a_restart_writes_nothing_and_reads_nothing_while_the_issuer_is_not_loaded_yet_or_not_ready(
+    build: Build, kube_api: FakeKubeApi, now: dt.datetime
+) -> None:
+    bench = Bench(build, kube_api, now)
+    bench.write()
+    await bench.run(3600)
+    issuer, watched = bench.status.issuer, bench.secrets
+    assert issuer is not None
+    assert issuer.server is not None
+    bench.registry = IssuerRegistry(lambda: bench.now)
+    asked = bench.counting()
+    bench.secrets = bench.reconciler._secrets = watched  # the watch lists it
+    await bench.run(600)
+    bench.registry.set_not_ready(CA, "Issuer team/ca is not ready (CAUnreachable)")
+    await bench.run(600)
+    bench.ready()
+    await bench.run(600)
+    assert asked == []
+    assert bench.status.issuer == issuer
+
+
+async def test_an_issuer_that_moves_to_another_ca_is_no_longer_said_to_have_made_the_certificate_there(
+    build: Build, kube_api: FakeKubeApi, now: dt.datetime
+) -> None:
+    bench = Bench(build, kube_api, now)
+    bench.write()
+    await bench.run(3600)
+    bench.write(paused=True)
+    bench.issuer_spec = {"server": "https://other.example.test/directory"}
+    bench.ready()
+    await bench.run(60)
+    issuer = bench.status.issuer
+    assert issuer is not None
+    assert issuer.server is None

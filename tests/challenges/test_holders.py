@@ -123,3 +123,13 @@ def test_a_record_that_answers_a_challenge_is_that_record() -> None:
     assert {plain, A, A_TOO} == {A, A_TOO}
     assert TxtRecord(A.name, "other") != A
     assert (A.name, A.value) != A
+
+
+async def test_what_a_holder_keeps_is_held_and_the_rest_is_given_up(ledger: Records) -> None:
+    await ledger.hold("first", [A, A_TOO])
+    await ledger.hold("second", [A_TOO])
+    ledger.keep_only("first", [A, B])
+    assert ledger.held_by(["first"]) == (A,)
+    assert await release(ledger, "second", A_TOO) == [A_TOO]
+    ledger.keep_only("first", [])
+    assert not ledger._holders

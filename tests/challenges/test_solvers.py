@@ -14,7 +14,7 @@ from certwright.acme import DirectoryMeta, Identifier, UnsupportedChallenge
 from certwright.challenges import webroot
 from certwright.challenges.manual import instructions
 from certwright.client import CannotWrite, Dns01, DnsAccount01, DnsPersist01, Instruction, Manual, NotVisible, Webroot
-from certwright.dns import Propagation, ServerView, TxtRecord
+from certwright.dns import Propagation, ServerView, TxtRecord, ZoneNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -116,6 +116,18 @@ class TestDnsRecords:
         await Dns01(world).clean_up([proof("a.example", "dns-01")])
         assert world.calls == []
 
+    async def test_records_are_created_in_the_zone_and_with_the_ttl_that_are_given_or_not_at_all(
+        self, proof: MakeProof
+    ) -> None:
+        world = World(aliases={"_acme-challenge.b.example": "b.acme.example"})
+        solver = Dns01(world, world.view, zone="acme.example", ttl=300)
+        with pytest.raises(ZoneNotFound, match=r"_acme-challenge.a.example is not in the zone acme.example, in which"):
+            await solver.present([proof("b.example", "dns-01"), proof("a.example", "dns-01")])
+        assert world.calls == []
+        await solver.present([proof("b.example", "dns-01")])
+        (record,) = world.records
+        assert (record.name, record.zone, record.ttl) == ("b.acme.example", "acme.example", 300)
+
     async def test_an_account_has_its_own_label(self, proof: MakeProof) -> None:
         world = World()
         solver = DnsAccount01(world)
@@ -147,6 +159,14 @@ class TestDnsPersist:
         assert world.records == {expected}
         await solver.present(proofs)
         assert world.calls.count("present") == 1
+
+    async def test_it_is_added_in_the_zone_and_with_the_ttl_that_are_given(self, proof: MakeProof) -> None:
+        world = World()
+        await DnsPersist01(world, world.view, zone="example", ttl=300).present(self.pair(proof))
+        (record,) = world.records
+        assert (record.zone, record.ttl) == ("example", 300)
+        with pytest.raises(ZoneNotFound, match="is not in the zone other, in which"):
+            await DnsPersist01(World(), World().view, zone="other").present(self.pair(proof))
 
     async def test_a_record_of_other_words_is_as_good(self, proof: MakeProof) -> None:
         world = World()
@@ -276,10 +296,10 @@ class TestWebroot:
 
         folder(Identifier.dns("a.example")).mkdir()
         solver = Webroot(folder)
-        await solver.present([proof("a.example")])
+        await solver.present([proof("a.example", "dns-01")])
         assert (tmp_path / "a.example" / ".well-known" / "acme-challenge" / "token").exists()
         with pytest.raises(CannotWrite, match=r"b\.example is not a folder"):
-            await solver.present([proof("b.example")])
+            await solver.present([proof("b.example", "dns-01")])
 
     async def test_what_cannot_be_written_is_told(self, proof: MakeProof, tmp_path: Path) -> None:
         (tmp_path / ".well-known").write_text("a file where a folder should be")

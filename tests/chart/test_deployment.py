@@ -88,6 +88,8 @@ def test_the_environment_by_default(helm: Helm) -> None:
         "CERTWRIGHT_ISSUER_AMBIENT_CREDENTIALS": "false",
         "CERTWRIGHT_SHIM": "true",
         "CERTWRIGHT_SHIM_CERT_MANAGER_ANNOTATIONS": "auto",
+        "CERTWRIGHT_CERT_MANAGER_GUARD": "true",
+        "CERTWRIGHT_CERT_MANAGER_LEADER_ELECTION_NAMESPACE": "kube-system",
         "CERTWRIGHT_LEADER_ELECT": "true",
         "CERTWRIGHT_LEASE_NAME": "certwright",
         "CERTWRIGHT_IDENTITY": {"fieldRef": {"fieldPath": "metadata.name"}},

@@ -33,6 +33,7 @@ def documented(values: Mapping[str, Any]) -> set[Right]:
         "namespaces": bool(values.get("namespaces")),
         "http01.enabled": values.get("http01", {}).get("enabled", True),
         "tlsAlpn01.enabled": values.get("tlsAlpn01", {}).get("enabled", False),
+        "certManager.guard": values.get("certManager", {}).get("guard", True),
         "shim.enabled": values.get("shim", {}).get("enabled", True),
         "compat.certManager.enabled": values.get("compat", {}).get("certManager", {}).get("enabled", False),
         "dns01.webhooks": bool(webhooks),

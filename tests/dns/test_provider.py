@@ -108,6 +108,25 @@ async def test_a_provider_that_is_busy_is_left_alone_until_its_retry_after(statu
     assert (await context.request("PUT", URL, headers=TOKEN)).status == 200
 
 
+async def test_what_an_api_counts_apart_holds_up_only_what_is_counted_with_it() -> None:
+    api = Api(busy(), Response(200), Response(200), busy(503), Response(200))
+    context = api.context()
+    with pytest.raises(ProviderUnreachable):
+        await context.request("PATCH", URL, headers=TOKEN, counted_as="one")
+    with pytest.raises(ProviderUnreachable) as caught:
+        await context.request("PATCH", URL, headers=TOKEN, counted_as="one")
+    assert caught.value.retry_after == 30
+    assert (await context.request("PATCH", URL, headers=TOKEN, counted_as="two")).status == 200
+    assert (await context.request("GET", URL, headers=TOKEN)).status == 200
+    with pytest.raises(ProviderUnreachable):
+        await context.request("PATCH", URL, headers=TOKEN, counted_as="two")
+    with pytest.raises(ProviderUnreachable, match="503"):
+        await context.request("GET", URL, headers=TOKEN)
+    assert len(api.requests) == 4, "a service that is out of order is so for all"
+    api.now = 30
+    assert (await context.request("PATCH", URL, headers=TOKEN, counted_as="one")).status == 200
+
+
 async def test_a_provider_that_does_not_say_when_is_asked_again_at_the_next_try() -> None:
     context = Api(busy(retry_after=None), Response(200)).context()
     with pytest.raises(ProviderUnreachable) as caught:

@@ -14,67 +14,56 @@ from certwright.dns.hosted.zones import HostedZone
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from certwright.dns.hosted.provider import HostedProvider
-
 NAME = "_acme-challenge.example.com"
 ZONE = HostedZone("1", "example.com")
 
 
-class Sets(RecordSetProvider):
-    """A set that somebody else changes at the worst time."""
+class Contested:
+    """What somebody else changes at the worst time: as often as `quicker` says, while it is read."""
 
     host = "api.dns.example"
 
     def __init__(self, quicker: int) -> None:
         super().__init__()
         self.quicker = quicker
-        self.swapped: list[Any] = []
+        self.written: list[Any] = []
 
     async def find_zone(self, name: str) -> HostedZone:
         return ZONE
 
-    async def read(self, zone: HostedZone, names: Sequence[str]) -> list[RecordSet]:
+    def look(self) -> None:
         if self.quicker:
             self.quicker -= 1
             raise Outdated
+
+
+class Sets(Contested, RecordSetProvider):
+    async def read(self, zone: HostedZone, names: Sequence[str]) -> list[RecordSet]:
+        self.look()
         return [RecordSet(NAME, frozenset({"foreign"}), ttl=7)]
 
     async def swap(self, zone: HostedZone, swaps: Sequence[Any]) -> None:
-        self.swapped += swaps
+        self.written += swaps
 
 
-class Records(RecordProvider):
-    """The same with records."""
-
-    host = "api.dns.example"
-
-    def __init__(self, quicker: int) -> None:
-        super().__init__()
-        self.quicker = quicker
-        self.swapped: list[Any] = []
-
-    async def find_zone(self, name: str) -> HostedZone:
-        return ZONE
-
+class Records(Contested, RecordProvider):
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[Any]:
-        if self.quicker:
-            self.quicker -= 1
-            raise Outdated
+        self.look()
         return []
 
     async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[Any]) -> None:
-        self.swapped += create
+        self.written += create
 
 
 @pytest.mark.parametrize("make", [Sets, Records])
-async def test_what_changes_while_it_is_read_is_read_again(make: Callable[[int], Any]) -> None:
+async def test_what_changes_while_it_is_read_is_read_again(make: Callable[[int], Sets | Records]) -> None:
     provider = make(TRIES - 1)
     await provider.present([TxtRecord(NAME, "v")])
-    assert len(provider.swapped) == 1
+    assert len(provider.written) == 1
 
 
 @pytest.mark.parametrize("make", [Sets, Records])
-async def test_what_never_stands_still_is_told_with_its_zone(make: Callable[[int], HostedProvider]) -> None:
+async def test_what_never_stands_still_is_told_with_its_zone(make: Callable[[int], Sets | Records]) -> None:
     with pytest.raises(ProviderRefused, match=r"api\.dns\.example refused a change of the zone example\.com 5 times"):
         await make(TRIES).present([TxtRecord(NAME, "v")])
 
@@ -82,5 +71,5 @@ async def test_what_never_stands_still_is_told_with_its_zone(make: Callable[[int
 async def test_the_set_of_somebody_else_keeps_its_ttl_and_its_values() -> None:
     provider = Sets(0)
     await provider.present([TxtRecord(NAME, "v", ttl=300)])
-    (swap,) = provider.swapped
+    (swap,) = provider.written
     assert (swap.values, swap.ttl) == (["foreign", "v"], 7)

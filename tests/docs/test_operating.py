@@ -68,6 +68,7 @@ def metrics_with_everything() -> Metrics:
     metrics = Metrics()
     queue: WorkQueue[str] = WorkQueue(Place, workers=1)
     metrics.watch_quarantine(lambda: 0)
+    metrics.watch_orphaned(lambda: 0)
     metrics.watch_queue(queue, Scheduler(queue.add))
     metrics.watch_budgets(dict)
     return metrics

@@ -88,6 +88,7 @@ OBJECTS: Final[tuple[tuple[dict[str, Any], str], ...]] = (
     (_dns01("azure", azureDNS={**_AZURE, "environment": "AzurePublicCloud", "managedIdentity": {}}), MOVES),
     (_dns01("digitalocean", digitalocean={"tokenSecretRef": _SECRET}), MOVES),
     (_dns01("acme-dns", acmeDNS={"host": "https://auth.example.test", "accountSecretRef": _SECRET}), MOVES),
+    (_dns01("acme-dns-clear", acmeDNS={"host": "http://acme-dns.dns.svc", "accountSecretRef": _SECRET}), STAYS),
     (_dns01("akamai", akamai={"serviceConsumerDomain": "a.luna.akamaiapis.net", **_AKAMAI}), MOVES),
     (
         _dns01("webhook", webhook={"groupName": "acme.example.test", "solverName": "mine", "config": {"a": [1, ""]}}),

@@ -20,7 +20,6 @@ from certwright.acme.directory import Directory
 from certwright.acme.external_account import ExternalAccountBinding
 from certwright.acme.fields import load_json
 from certwright.acme.key import AccountKey
-from certwright.acme.link import parse_links
 from certwright.acme.order import Order
 from certwright.acme.problem import is_problem, parse_problem
 from certwright.acme.refusal import refusal
@@ -39,6 +38,7 @@ from certwright.dns.survey import alias_at
 from certwright.dns.wire import measure
 from certwright.handlers.invalid import InvalidObject
 from certwright.http.errors import InvalidTrustBundle
+from certwright.http.link import parse_links
 from certwright.http.message import Headers, Response
 from certwright.http.retry_after import retry_after_seconds
 from certwright.http.trust import private_trust

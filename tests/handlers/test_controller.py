@@ -50,7 +50,7 @@ class Reconciler:
             raise outcome
         return Result.ON_EVENT if outcome is None else Result.again_in(outcome)
 
-    def forget(self, uid: str) -> None:
+    def forget(self, _key: Key, uid: str) -> None:
         self.forgotten.append(uid)
 
     def issuer_changed(self, key: Key) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from certwright.handlers.workers import Workers
 from certwright.metrics import Metrics
+from certwright.runtime import aside
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership, boot_clock
 from certwright.runtime.queue import Place, WorkQueue
@@ -14,7 +15,7 @@ from certwright.runtime.result import Result
 from certwright.runtime.scheduler import Scheduler
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 KEYS = [Key("Certificate", "shop", name) for name in "abcdef"]
 
@@ -64,6 +65,11 @@ class Bench:
 
     def lead(self) -> None:
         assert self.leadership.extend(boot_clock() + 3600)
+
+    async def until(self, reached: Callable[[], bool]) -> None:
+        async with asyncio.timeout(20):
+            while not reached():  # noqa: ASYNC110 - it is the workers that are tested
+                await asyncio.sleep(0.001)
 
     async def settle(self) -> None:
         for _ in range(20):
@@ -138,3 +144,52 @@ async def test_a_worker_that_notices_the_end_of_leadership_first_is_no_defect(be
     async with asyncio.timeout(1):
         await bench.task
     assert len(bench.began) == 3, "what was under way asks itself, before each step"
+
+
+async def test_looks_that_wait_long_outside_leave_their_workers_to_others(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(aside, "SLOW_SECONDS", 0.01)
+    were_aside: list[bool] = []
+
+    async def look(key: Key) -> Result:
+        bench.began.append(key)
+        async with aside.time_limit(0.02, aside=60) as limit, aside.aside_if_slow():
+            await bench.gate.wait()
+        assert not limit.expired()
+        were_aside.append(aside.is_aside())
+        bench.ended.append(key)
+        return Result.ON_EVENT
+
+    bench.workers._look = look
+    bench.lead()
+    await bench.until(lambda: bench.queue.aside == len(KEYS))
+    assert bench.queue.held == 0
+    bench.gate.set()
+    await bench.until(lambda: len(bench.ended) == len(KEYS))
+    assert were_aside == [True] * len(KEYS), "and no time limit of a worker was theirs"
+    await bench.settle()
+    assert (bench.queue.held, bench.queue.aside, len(bench.workers._workers)) == (0, 0, 3)
+    assert not bench.task.done(), "that a worker ended whose place was taken is no defect"
+    bench.stop.set()
+    async with asyncio.timeout(1):
+        await bench.task
+
+
+async def test_an_abort_ends_looks_that_have_stepped_aside(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aside, "SLOW_SECONDS", 0.01)
+
+    async def look(key: Key) -> Result:
+        async with aside.aside_if_slow():
+            await bench.gate.wait()
+        bench.ended.append(key)
+        return Result.ON_EVENT
+
+    bench.workers._look = look
+    bench.lead()
+    await bench.until(lambda: bench.queue.aside == len(KEYS))
+    bench.gate.set()
+    bench.workers.abort()
+    async with asyncio.timeout(1):
+        await bench.task
+    assert bench.ended == []

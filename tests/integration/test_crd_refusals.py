@@ -235,6 +235,12 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (issuer(solvers=[]), "spec.acme.solvers in body should have at least 1 items"),
         (issuer(kind="ClusterIssuer", server="x"), "is not an https:// URL"),
         (
+            solver(
+                dns01={"acmeDNS": {"host": "http://acme-dns.dns.svc", "accountSecretRef": {"name": "a", "key": "b"}}}
+            ),
+            'acmeDNS.host: Invalid value: "http://acme-dns.dns.svc": must start with https://, as credentials are sent',
+        ),
+        (
             solver(dns01=MISSING),
             "spec.acme.solvers[0]: Invalid value: must have exactly one of dns01, http01 and tlsAlpn01",
         ),
@@ -334,6 +340,10 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             "ovh.clientID: Invalid value: clientID is for the endpoints ovh-eu, ovh-ca, ovh-us",
         ),
         (solver(dns01={"ovh": {"endpoint": "api.evil.example"}}), "ovh.endpoint: Unsupported value"),
+        (
+            solver(dns01={"scaleway": {"secretKeySecretRef": AWS_REF, "projectID": "default"}}),
+            'scaleway.projectID: Invalid value: "default": is not the ID of a Project',
+        ),
         (
             solver(dns01={"cloudflare": {"apiKeySecretRef": {"name": "dns", "key": "token"}}}),
             "cloudflare.email: Invalid value: apiKeySecretRef needs the email address",

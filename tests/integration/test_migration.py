@@ -13,7 +13,8 @@ import pytest
 
 from certwright.migration.assessment import assess
 from certwright.migration.inventory import of_manifests
-from harness import certificate, issuer, tsig_secret
+from harness import OperatorProcess, Tenant, certificate, issuer, tsig_secret
+from harness.mistakes import wait_event
 from testbed.definitions import CERT_MANAGER
 from testbed.parts.cert_manager import RESOURCES
 from tests.fakes.cert_manager import OBJECTS, STAYS
@@ -23,10 +24,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from certwright.migration.assessment import Assessed
-    from harness import Cluster, Tenant
+    from harness import Cluster
     from testbed.bed import TestBed
     from testbed.parts.cert_manager import CertManager
     from testbed.proxy import RecordingProxy
+
+pytestmark = pytest.mark.usefixtures("without_operator")
 
 NEW_ORDER: Final = ("POST", "/order-plz")
 API: Final = "cert-manager.io/v1"
@@ -92,6 +95,24 @@ def cert_manager(bed: TestBed, cluster: Cluster) -> Iterator[CertManager]:
     with Kubelet(cluster, controller):
         yield controller
     bed.end_cert_manager()
+
+
+@pytest.fixture(scope="module")
+def guarded(
+    bed: TestBed, operator_namespace: str, cert_manager: CertManager, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OperatorProcess]:
+    """The operator with its guard, beside cert-manager's controllers."""
+    assert cert_manager.name
+    log = tmp_path_factory.mktemp("guarded") / "log"
+    with OperatorProcess(
+        bed.kubeconfig, log, operator_namespace=operator_namespace, arguments=("--cert-manager-guard",)
+    ) as running:
+        yield running
+
+
+@pytest.fixture
+def tenant(bed: TestBed, cluster: Cluster, namespace: str, guarded: OperatorProcess) -> Tenant:
+    return Tenant(namespace, bed, cluster, guarded)
 
 
 @pytest.fixture
@@ -160,6 +181,54 @@ def test_fifty_objects_are_cert_managers_own_and_what_moves_is_ours(
 def _assessed(objects: list[dict[str, Any]]) -> list[Assessed]:
     found = assess(of_manifests(objects))
     return [*found.issuers, *found.certificates]
+
+
+def scale(bed: TestBed, replicas: int) -> None:
+    bed.kubectl("scale", "deployment/cert-manager", "-n", RESOURCES, f"--replicas={replicas}")
+
+
+def wait_theirs(bed: TestBed, space: str) -> None:
+    kind = "certificates.cert-manager.io"
+    bed.kubectl("wait", "--for=condition=Ready", kind, "--all", "-n", space, f"--timeout={SECONDS}s")
+
+
+def test_ours_holds_still_while_cert_manager_looks_after_the_secret_and_goes_on_when_its_controller_ends(
+    tenant: Tenant, counted_ca: RecordingProxy
+) -> None:
+    space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
+    host = f"web.{space}.{bed.bind.zones[0]}"
+    for name in ("cm-tsig", "tsig"):
+        cluster.apply(tsig_secret(bed, space, name=name))
+    cluster.apply(issuer(bed, space, name="ours", server=counted_ca.directory_url))
+    objects = [
+        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        their_certificate(space, "theirs", host, issuerRef={"name": "le"}, secretName="shared-tls"),
+    ]
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    wait_theirs(bed, space)
+    before, orders = cluster.secret_data(space, "shared-tls"), counted_ca.counts()[NEW_ORDER]
+
+    cluster.apply(certificate(space, "ours", [host], issuerRef={"name": "ours"}, secretName="shared-tls"))
+    message = tenant.not_ready("ours", "ClaimedByCertManager")["message"]
+    assert message.startswith("cert-manager's Certificate theirs names Secret shared-tls too")
+    wait_event(cluster, space, "ours", "ClaimedByCertManager")
+    # Another Secret is none of its business.
+    cluster.apply(certificate(space, "own", [f"own.{host}"], issuerRef={"name": "ours"}))
+    tenant.ready("own")
+    assert cluster.secret_data(space, "shared-tls") == before
+    assert counted_ca.counts()[NEW_ORDER] == orders + 1
+
+    scale(bed, 0)
+    try:
+        tenant.ready("ours")  # adopted, with what is there
+        assert cluster.secret_data(space, "shared-tls") == before
+    finally:
+        scale(bed, 1)
+    tenant.not_ready("ours", "ClaimedByCertManager")
+    bed.kubectl("delete", "certificates.cert-manager.io", "theirs", "-n", space)
+    tenant.ready("ours")
+    assert cluster.secret_data(space, "shared-tls") == before
+    assert counted_ca.counts()[NEW_ORDER] == orders + 1
 
 
 def test_there_and_back_and_there_for_good_without_an_order(

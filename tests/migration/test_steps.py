@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 import pytest
 
+from certwright.cert_manager.api import BESIDE
 from certwright.kube.errors import Conflict
 from certwright.migration.apply import Moved, apply
 from certwright.migration.assessment import assess
@@ -329,10 +330,16 @@ async def test_in_a_mixed_cluster_its_controller_runs_on_without_acme(world: Wor
         ["--v=2", "--cluster-resource-namespace=$(POD_NAMESPACE)", WITHOUT_ACME],
     )
     assert set(of(world, OUR_CERTIFICATES)) == {"web", "api"}
+    # The guard beside a controller that runs lets them pass, now and until cert-manager's are gone.
+    theirs = {name: {BESIDE: one["metadata"]["uid"]} for name, one in of(world, THEIR_CERTIFICATES).items()}
+    for name, one in of(world, OUR_CERTIFICATES).items():
+        assert theirs[name].items() <= one["metadata"]["annotations"].items()
     await back(world)
     assert seen(world) == before
     await move(world)
     await end(world)
+    for name, one in of(world, OUR_CERTIFICATES).items():
+        assert theirs[name].items() <= one["metadata"]["annotations"].items()
     assert (set(of(world, THEIR_CERTIFICATES)), set(of(world, THEIR_ISSUERS))) == ({"root"}, {"self"})
 
 

@@ -134,6 +134,8 @@ def test_every_form_of_an_ipv6_address_is_an_address(text: str) -> None:
         (names.HTTPS_URL, "http://ca.example/dir", "requires HTTPS"),
         (names.HTTPS_URL, "https://user:secret@ca.example/dir", "user name or password"),
         (names.HTTPS_URL, "ca.example", "is not an https"),
+        (names.API_URL, "http://acme-dns.dns.svc", "credentials are sent there: put a proxy that speaks TLS in front"),
+        (names.API_URL, "https://user:secret@dns.example", "user name or password"),
         (names.EMAIL, "admin@example.com", "placeholder: write your own address"),
         (names.EMAIL, "you@mail.example.org", "placeholder"),
         (names.EMAIL, "mailto:admin@example.test", "without mailto"),

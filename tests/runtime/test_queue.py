@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from certwright.runtime import queue as module
 from certwright.runtime.queue import Place, WorkQueue
 
 
@@ -222,3 +223,37 @@ async def test_nothing_is_lost_or_held_twice_by_many_workers(queue: WorkQueue[st
     await asyncio.gather(*workers)
     assert set(looks) == set(keys)
     assert not queue._waiting
+
+
+async def test_a_key_that_steps_aside_holds_no_worker_and_is_still_held_by_nobody_else(queue: WorkQueue[str]) -> None:
+    for key in ("a1", "a2", "a3", "a4", "a5"):
+        queue.add(key)
+    assert [await took(queue) for _ in range(3)] == ["a1", "a2", "a3"]
+    fourth = asyncio.create_task(queue.take())
+    assert await waits(fourth), "the last worker is for another namespace"
+    assert queue.step_aside("a1")
+    assert await asyncio.wait_for(fourth, 60) == "a4"
+    assert (queue.held, queue.aside) == (3, 1)
+    queue.add("a1")
+    again = asyncio.create_task(queue.take())
+    assert await waits(again), "it is still looked at"
+    queue.done("a1")
+    queue.done("a2")
+    assert await asyncio.wait_for(again, 60) == "a5"
+    queue.done("a3")
+    assert await took(queue) == "a1"
+
+
+async def test_no_namespace_has_more_than_its_part_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue: WorkQueue[str] = WorkQueue(lambda key: Place(key[0]), workers=8)
+    monkeypatch.setattr(module, "MAX_ASIDE_OF_NAMESPACE", 1)
+    monkeypatch.setattr(module, "MAX_ASIDE", 2)
+    for key in ("a1", "a2", "b1", "c1"):
+        queue.add(key)
+    assert {await took(queue) for _ in range(4)} == {"a1", "a2", "b1", "c1"}
+    assert [queue.step_aside(key) for key in ("a1", "a2", "b1", "c1")] == [True, False, True, False]
+    queue.done("a1")
+    assert queue.step_aside("a2")
+    for key in ("a2", "b1", "c1"):
+        queue.done(key)
+    assert (queue.held, queue.aside) == (0, 0)

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+from typing import TYPE_CHECKING
 
+from certwright.runtime import turns as module
 from certwright.runtime.turns import Turns
+
+if TYPE_CHECKING:
+    import pytest
 
 
 class Users:
@@ -26,6 +31,10 @@ class Users:
         for name in names:
             self._leave[name].set()
         await self.settle()
+
+    async def until_inside(self, name: str) -> None:
+        while name not in self.inside:  # noqa: ASYNC110 - it is the turns that are tested
+            await asyncio.sleep(0.001)
 
     async def settle(self) -> None:
         for _ in range(10):
@@ -83,3 +92,21 @@ async def test_who_is_cancelled_as_a_place_comes_free_passes_it_on() -> None:
     users.tasks["b1"].cancel()
     await users.settle()
     assert users.inside == ["c1"]
+
+
+async def test_a_place_that_is_held_for_long_is_lent_to_the_next_and_not_more_than_are_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "SLOW_SECONDS", 0.01)
+    users = Users(Turns(2, kept=0, lent=1))
+    await users.come("a1", "a2", "a3", "a4")
+    assert users.inside == ["a1", "a2"]
+    async with asyncio.timeout(20):
+        await users.until_inside("a3")
+    await asyncio.sleep(0.03)
+    assert users.inside == ["a1", "a2", "a3"], "one place is lent, and one only"
+    await users.leave("a1", "a2", "a3", "a4")
+    assert users.inside == []
+    assert users.turns.unused
+    await users.come("b1", "b2", "b3")
+    assert users.inside == ["b1", "b2"], "as many places as before"

@@ -58,6 +58,12 @@
   resources: [certificates, issuers]
   verbs: [create]
 {{- end }}
+{{- if .Values.certManager.guard }}
+# To leave a Secret to cert-manager that a Certificate of it names too, while its controller runs.
+- apiGroups: [cert-manager.io]
+  resources: [certificates]
+  verbs: [list, watch]
+{{- end }}
 {{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
 # The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
 # pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.
@@ -153,6 +159,11 @@
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
+# But for its own list of challenge records that may be left in the DNS.
+- apiGroups: [""]
+  resources: [secrets]
+  resourceNames: [{{ printf "%s-challenge-records" (include "certwright.leaseName" .) | quote }}]
+  verbs: [patch]
 {{- end }}
 # Leader election, and the sign by which other releases see this one. RBAC cannot limit create to a name.
 - apiGroups: [coordination.k8s.io]

@@ -20,10 +20,10 @@ from certwright.acme.errors import (
 )
 from certwright.acme.fields import Fields, is_whole, malformed
 from certwright.acme.key import compact_json, flattened
-from certwright.acme.link import links_to, parse_links, resolve
 from certwright.acme.patience import UNREADABLE_TRIES
 from certwright.acme.problem import AccountDoesNotExist, ProblemError, Unauthorized
 from certwright.acme.server import MAX_JSON_BYTES
+from certwright.http.link import links_to, parse_links, resolve
 from certwright.http.retry_after import retry_after_seconds
 
 if TYPE_CHECKING:

@@ -27,9 +27,9 @@ from certwright.acme.errors import (
 )
 from certwright.acme.fields import malformed
 from certwright.acme.key import AccountKey
-from certwright.acme.link import links_to, parse_links
 from certwright.acme.problem import AlreadyRevoked, ProblemError
 from certwright.acme.renewal_info import RenewalInfo, fetch_renewal_info
+from certwright.http.link import links_to, parse_links
 from certwright.issuing import is_authority, issuers_of
 from certwright.text import printable
 

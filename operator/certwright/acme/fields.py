@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 from certwright.acme.errors import MalformedResponse
 from certwright.acme.identifier import Identifier
-from certwright.acme.link import resolve
 from certwright.acme.problem import Problem, parse_problem
+from certwright.http.link import resolve
 from certwright.text import MAX_TEXT, printable
 
 if TYPE_CHECKING:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme.errors import AccountKeyInUse, AcmeError, RedirectRefused, ServiceUnavailable
 from certwright.acme.fields import load_json, malformed
-from certwright.acme.link import links_to, parse_links
 from certwright.acme.problem import (
     ERROR_NAMESPACE,
     ERRORS_BY_KIND,
@@ -20,6 +19,7 @@ from certwright.acme.problem import (
     is_problem,
     parse_problem,
 )
+from certwright.http.link import links_to, parse_links
 from certwright.http.retry_after import retry_after_seconds
 from certwright.http.url import UrlPolicy, host_of, page_url, shown_origin
 from certwright.text import printable

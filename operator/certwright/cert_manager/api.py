@@ -17,6 +17,12 @@ LEASE_NAMESPACE: Final = "kube-system"
 FINALIZERS: Final = ("acme.cert-manager.io/finalizer", "finalizer.acme.cert-manager.io")
 """On its Challenges; with its controller gone, nothing takes them off."""
 
+BESIDE: Final = "certwright.io/beside-cert-manager"
+"""On a Certificate of ours: the UID of cert-manager's Certificate for the same Secret that is known to issue nothing.
+
+The migration sets it where cert-manager's controller runs on without its ACME controllers.
+"""
+
 TEMPORARY_CERTIFICATE: Final = f"{GROUP}/issue-temporary-certificate"
 
 OVERRIDE_INGRESS_NAME: Final = f"{ACME_GROUP}/http01-override-ingress-name"

@@ -28,6 +28,7 @@ PROVIDERS: Final = (
 """Those of cert-manager 1.21, which are ours as well; ours have further ones that its objects cannot name."""
 _ROUTES: Final = ("ingress", "gatewayHTTPRoute")
 _WAIT: Final = "waitInsteadOfSelfCheck"
+_ACME_DNS: Final = "acmeDNS"
 
 
 def move_solver(given: Mapping[str, Any], path: str, kind: str, flags: ControllerFlags, notes: Notes) -> dict[str, Any]:
@@ -53,9 +54,11 @@ def _dns01(given: Mapping[str, Any], path: str, kind: str, flags: ControllerFlag
             ours[name] = given[name]
         else:
             told_unknown(f"{path}.{name}", notes)
-    strategy = given.get("cnameStrategy", "None")
-    ours["cnameStrategy"] = strategy
-    if strategy == "Follow" and kind == "ClusterIssuer":
+    # Of acme-dns an account is found there by the domain, and here by the CNAME that leads to it.
+    ours["cnameStrategy"] = "Follow" if _ACME_DNS in ours else given.get("cnameStrategy", "None")
+    if _ACME_DNS in ours:
+        _acme_dns(mapping(ours[_ACME_DNS]), f"{path}.{_ACME_DNS}", kind, notes)
+    elif ours["cnameStrategy"] == "Follow" and kind == "ClusterIssuer":
         notes.change(
             f"{path}.cnameStrategy",
             "CNAMEs are followed everywhere",
@@ -67,6 +70,23 @@ def _dns01(given: Mapping[str, Any], path: str, kind: str, flags: ControllerFlag
     if flags.dns01_recursive_nameservers_only:
         ours["selfCheckViews"] = ["recursive"]
     return ours
+
+
+def _acme_dns(given: Mapping[str, Any], path: str, kind: str, notes: Notes) -> None:
+    if str(given.get("host", "")).lower().startswith("http://"):
+        notes.refuse(
+            f"{path}.host",
+            "is not https://, and the password of the account goes there with every request",
+            "give the API of acme-dns a certificate (tls in its config.cfg), or put a proxy that speaks TLS in front, "
+            "and set host to its https:// URL",
+        )
+    if kind == "ClusterIssuer":
+        notes.change(
+            path,
+            "an account is found by its domain",
+            "the CNAME at _acme-challenge leads to it, and a ClusterIssuer follows CNAMEs only to allowedTargets of "
+            "the solver: list the zone of the acme-dns server",
+        )
 
 
 def _http01(given: Mapping[str, Any], path: str, notes: Notes) -> dict[str, Any]:

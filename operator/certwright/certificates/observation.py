@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -17,11 +18,11 @@ from certwright.resources import UsedIssuer
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Mapping
 
     from certwright.acme import Identifier, Order
     from certwright.certificates.evidence import Evidence
+    from certwright.certificates.guard import Rival
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.progress import Progress
     from certwright.certificates.rehearsal_issuer import RehearsalIssuer
@@ -80,6 +81,10 @@ class UnwatchedSecret:
 
     facts: SecretFacts | None
     read_at: dt.datetime
+
+    def is_of_late(self, now: dt.datetime, age: dt.timedelta) -> bool:
+        """Whether it was read no longer ago than that, by a clock that was not set back meanwhile."""
+        return dt.timedelta() <= now - self.read_at <= age
 
 
 @dataclass(frozen=True)
@@ -242,6 +247,7 @@ class Observation:
         choice: Which of them it is, and why.
         order_view: The state of the issuer of the order in the draft, which may be another one.
         order_issuer: That issuer, as far as it is known without its CA.
+        rival: The Certificate of cert-manager that names the Secret while its controller runs; None if none does.
     """
 
     certificate: Certificate
@@ -263,6 +269,7 @@ class Observation:
     choice: Choice | None = None
     order_view: IssuerView | None = None
     order_issuer: LoadedIssuer | None = None
+    rival: Rival | None = None
 
     @property
     def renew_at(self) -> dt.datetime | None:

@@ -30,6 +30,14 @@ class OwnershipProblem:
 
 def ownership_problem(observation: Observation) -> OwnershipProblem | None:
     """Tell why the Secret must be left alone, or return None if this Certificate may write it."""
+    rival = observation.rival
+    if rival is not None:
+        return OwnershipProblem(
+            "ClaimedByCertManager",
+            f"cert-manager's Certificate {rival.name} names Secret {observation.certificate.spec.secret_name} too, and "
+            f"its controller runs: it holds the Lease {rival.lease}. Certwright changes nothing "
+            "while both are so. Delete one of the two Certificates, or move it: kubectl certwright migrate.",
+        )
     if observation.other_owner is not None:
         return OwnershipProblem(
             "SecretClaimed",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme.presets import is_public_authority
 from certwright.certificates.contested import can_be_restored
+from certwright.certificates.guard import UNKNOWN
 from certwright.certificates.need import Need, issuance_need
 from certwright.certificates.order.budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
@@ -99,6 +100,8 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     """
     if observation.certificate.metadata.deletion_timestamp is not None:
         return _leave(observation, observation.certificate.metadata.deletion_timestamp, now)
+    if observation.rival is UNKNOWN:
+        return Park()
     requested = request_step(observation, now) or revocation_step(observation, now)
     if requested is not None:
         return requested

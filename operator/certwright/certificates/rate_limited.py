@@ -35,6 +35,7 @@ def rest_until(turn: Turn, observation: Observation, limit: RateLimit) -> AwaitR
     said = f" The CA said: {limit.said.rstrip('.')}." if limit.said else ""
     return AwaitRateLimit(
         turn.look,
+        turn.at,
         f"{issuer.key} must not send more requests to {issuer.spec.server} for now: its account has reached a rate "
         f"limit, and all its Certificates wait until {rfc3339(everybody)}.{said} The turn of this one comes at about "
         f"{rfc3339(turn.at)}.",
@@ -45,13 +46,13 @@ def went_well(step: Act, observation: Observation, now: dt.datetime) -> None:
     """Note that the CA answered a step."""
     if step.asks_ca and observation.issuer is not None:
         observation.issuer.limits.others.went_well(observation.asker, now)
-        observation.issuer.limits.orders.left(observation.asker)
+        observation.issuer.limits.orders.left(observation.asker, now)
 
 
-def failed(step: Act, observation: Observation) -> None:
+def failed(step: Act, observation: Observation, now: dt.datetime) -> None:
     """Note that nothing is known of the CA's limits after a step that failed."""
     for limit in _limits(step, observation):
-        limit.left(observation.asker)
+        limit.left(observation.asker, now)
 
 
 def refused(error: RateLimited, observation: Observation, now: dt.datetime) -> AwaitRateLimit | None:

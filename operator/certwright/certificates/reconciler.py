@@ -15,8 +15,10 @@ from certwright.certificates.belief import believed
 from certwright.certificates.contested import as_written
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
+from certwright.certificates.left import records_in_place
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret, changed
+from certwright.certificates.order.responses import presented_responses, records_of
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
 from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
@@ -42,6 +44,7 @@ from certwright.certificates.steps.resting import (
 from certwright.certificates.steps.start_order import StartOrder
 from certwright.certificates.steps.step import Rest
 from certwright.certificates.steps.store_certificate import StoreCertificate
+from certwright.certificates.store import certificate_key
 from certwright.certificates.takeover import Takeover
 from certwright.certificates.triers import Triers
 from certwright.failures import IssuanceError, classify
@@ -53,6 +56,7 @@ from certwright.issuers.rate_limits import Asker, RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_keys, key_of
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
+from certwright.runtime.aside import is_aside, time_limit
 from certwright.runtime.labour import in_thread
 from certwright.runtime.result import Result
 from certwright.text import listed, rfc3339
@@ -60,6 +64,7 @@ from certwright.text import listed, rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from certwright.certificates.guard import Rival
     from certwright.certificates.secret.given import Secrets
     from certwright.certificates.secret.origin import ChainOrigin
     from certwright.certificates.steps.step import Act
@@ -68,6 +73,7 @@ if TYPE_CHECKING:
     from certwright.failures import Failure
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.circuits import Work
+    from certwright.issuers.left_records import LeftRecord
     from certwright.issuers.registry import ReadyIssuer
     from certwright.resources import OrderStatus
     from certwright.runtime.key import Key
@@ -80,6 +86,8 @@ DEFECT_PAUSE_SECONDS: Final = 60.0
 API_SERVER_PAUSE_SECONDS: Final = 10.0
 LONGEST_STEP_SECONDS: Final = 120.0
 """A step that takes longer is interrupted: it would hold a worker for as long as a slow CA or DNS server likes."""
+LONGEST_ASIDE_SECONDS: Final = 240.0
+"""The same for a step that waits for a DNS provider and holds no worker: hundreds of records may be before its own."""
 ACCOUNT_SECONDS: Final = 30.0
 """For reading an account whose request was refused."""
 TURN_SECONDS: Final = 15.0
@@ -89,7 +97,9 @@ TRIAL_PAUSE: Final = dt.timedelta(seconds=1)
 JUDGEMENTS: Final = frozenset({"ValidationFailed", "RejectedIdentifier", "CAAForbids"})
 """Failures by which a CA shows that it works."""
 UNWATCHED_FOR: Final = dt.timedelta(seconds=30)
-"""How long what was read of a Secret that is not watched is believed."""
+"""How long what was read of a Secret that is not watched is good enough to act on,"""
+UNWATCHED_AT_REST: Final = dt.timedelta(minutes=10)
+"""and to rest on: those who wait for a CA are thousands at times, and look again and again."""
 
 
 class CertificateReconciler:
@@ -104,6 +114,7 @@ class CertificateReconciler:
         account_refused: Told when a CA does not let it do anything any more, and what the CA said.
         circuits: Which issuers' CAs work.
         alternatives_wanted: Asks for a look at all Certificates that list an issuer and others.
+        rival_of: Returns what of cert-manager keeps a Certificate from its Secret.
     """
 
     def __init__(
@@ -117,8 +128,10 @@ class CertificateReconciler:
         account_refused: Callable[[Key, str], None],
         circuits: Circuits | None = None,
         alternatives_wanted: Callable[[Key], None] | None = None,
+        rival_of: Callable[[Certificate], Rival | None] = lambda _certificate: None,
     ) -> None:
         self._tools = tools
+        self._rival_of = rival_of
         self._takeover = Takeover(tools)
         self._certificates = certificates
         self._secrets = secrets
@@ -137,21 +150,47 @@ class CertificateReconciler:
         self._returns = Returns()
         self._triers = Triers()
 
-    def forget(self, uid: str) -> None:
-        """Drop what is remembered of a Certificate that is gone."""
-        self._memories.pop(uid, None)
+    def records_in_place(self) -> list[LeftRecord]:
+        """Return the records of orders that this process works on."""
+        found: list[LeftRecord] = []
+        for certificate in self._certificates:
+            uid = certificate.metadata.uid
+            memory = self._memories.get(uid)
+            if memory is not None and memory.progress is not None:
+                found += records_in_place(certificate_key(certificate), uid, memory, self._tools.registry)
+        return found
+
+    def forget(self, key: Key, uid: str) -> None:
+        """Drop what is remembered of a Certificate that is gone; what it has in the DNS is left to the sweep.
+
+        There is something if its finalizer was taken off by something else.
+        """
+        memory = self._memories.pop(uid, None)
+        if memory is not None:
+            self._leave(key, uid, memory)
         self._with_issued.pop(uid, None)
         self._with_changed_issuer.discard(uid)
-        self._rate_limited.pop(uid, None)
         self._released.discard(uid)
+        if self._rate_limited.pop(uid, None) is not None and memory is not None and memory.issuer_key is not None:
+            issuer = self._tools.registry.ready(memory.issuer_key)
+            if issuer is not None:
+                issuer.limits.forget(Asker(key.namespace, uid), self._tools.clock())
         self._returns.forget(uid)
         self._tools.budgets.forget(uid)
         self._tools.ledger.forget(uid)
         self._tools.presenters.forget(uid)
         self._tools.keys.forget(uid)
 
+    def _leave(self, key: Key, uid: str, memory: Memory) -> None:
+        in_place = records_in_place(key, uid, memory, self._tools.registry)
+        now, left = self._tools.clock(), self._tools.left
+        left.note([replace(one, cause="CertificateGone", since=now) for one in in_place], memory.presenters)
+        left.order_ended(uid)
+
     def start_over(self) -> None:
         """Drop what is remembered of every Certificate: it may be about versions that there are no more."""
+        self._tools.left.note(self.records_in_place())
+        self._tools.left.start_over()
         self._memories.clear()
         self._with_changed_issuer.clear()
 
@@ -268,7 +307,7 @@ class CertificateReconciler:
             return Result.again_in(LONGEST_REFUSED_PAUSE_SECONDS)
         logger.info("%s was deleted", certificate.display_name)
         self._certificates.remove({**metadata.identity, "resourceVersion": metadata.resource_version})
-        self.forget(metadata.uid)
+        self.forget(key, metadata.uid)
         if found is None:
             return Result.ON_EVENT
         self._tools.on_written(found)
@@ -276,6 +315,9 @@ class CertificateReconciler:
 
     async def _observe(self, certificate: Certificate) -> Observation:
         uid, namespace = certificate.metadata.uid, certificate.metadata.namespace or ""
+        if uid not in self._memories:
+            # After `start_over` records may be held for an order of which nothing is known any more.
+            self._tools.ledger.keep_only(uid, records_of(presented_responses(certificate.status).values()))
         memory = self._memories.get(uid) or Memory(
             note=last_note(certificate.status), generation=certificate.status.observed_generation or UNOBSERVED
         )
@@ -314,6 +356,7 @@ class CertificateReconciler:
             other_owner=find_other_owner(certificate, claimants, secret),
             memory=memory,
             candidates=self._candidates(certificate, memory),
+            rival=self._rival_of(certificate),
         )
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
@@ -440,17 +483,29 @@ class CertificateReconciler:
         watched = self._secrets.get(namespace, name)
         if watched is not None:
             return (memory if memory.unwatched is None else changed(memory, unwatched=None)), watched
-        now, unwatched = self._tools.clock(), memory.unwatched
-        fresh = unwatched is not None and dt.timedelta() <= now - unwatched.read_at <= UNWATCHED_FOR
-        if unwatched is None or memory.refusals or not fresh:
-            found = await self._tools.kube_api.read_secret(namespace, name)
-            facts = await in_thread(SecretFacts.of, found) if found is not None else None
+        unwatched = memory.unwatched
+        if unwatched is None or memory.refusals or not unwatched.is_of_late(self._tools.clock(), UNWATCHED_AT_REST):
+            facts = await self._read_secret(namespace, name)
             if facts is not None and facts.certificate_name is not None:
                 self._tools.on_secret_written(facts)  # it is watched, and was of no use until now
                 return memory, facts
-            unwatched = UnwatchedSecret(facts, now)
+            unwatched = UnwatchedSecret(facts, self._tools.clock())
             memory = changed(memory, unwatched=unwatched)
         return memory, unwatched.facts
+
+    async def _read_secret(self, namespace: str, name: str) -> SecretFacts | None:
+        found = await self._tools.kube_api.read_secret(namespace, name)
+        return await in_thread(SecretFacts.of, found) if found is not None else None
+
+    async def _fit_to_act(self, step: Act, observation: Observation) -> Observation | None:
+        """Read a Secret again that is not watched, before anything is done about it; None if it has changed."""
+        unwatched = observation.memory.unwatched
+        if not step.needs_latest or unwatched is None or unwatched.is_of_late(self._tools.clock(), UNWATCHED_FOR):
+            return observation
+        facts = await self._read_secret(observation.namespace, observation.certificate.spec.secret_name)
+        if facts != unwatched.facts:
+            return None
+        return self._keep(observation.remember(unwatched=UnwatchedSecret(facts, self._tools.clock())))
 
     async def _advance(self, observation: Observation) -> tuple[Observation, Rest]:
         """Take one step after another, until the plan is to rest or others have waited long enough."""
@@ -459,29 +514,33 @@ class CertificateReconciler:
             step = plan(observation, self._tools.clock())
             if isinstance(step, Rest):
                 return observation, step
-            if asyncio.get_running_loop().time() > turn_ends:
+            if is_aside() or asyncio.get_running_loop().time() > turn_ends:
                 return observation, Sleep(self._tools.clock())
             held = self._held(step, observation)
             if held is not None:
                 return held
+            fit = await self._fit_to_act(step, observation)
+            if fit is None:
+                return self._keep(observation.remember(unwatched=None)), Sleep(self._tools.clock())
+            observation = fit
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
-                async with asyncio.timeout(LONGEST_STEP_SECONDS) as deadline:
+                async with time_limit(LONGEST_STEP_SECONDS, aside=LONGEST_ASIDE_SECONDS) as deadline:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
                 self._went_well(step, observation)
                 self._keep_account(observation)
             except BudgetWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 return self._or_another(observation, budgeted.rest_until_room(wait.shortage, observation))
             except RateLimitWait as wait:
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.turn, observation, limits.orders)
             except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
-                rate_limited.failed(step, observation)
+                rate_limited.failed(step, observation, self._tools.clock())
                 budgeted.count_failure(error, observation)
                 if isinstance(error, RateLimited):
                     turn = rate_limited.refused(error, observation, self._tools.clock())
@@ -612,6 +671,13 @@ class CertificateReconciler:
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)
+            return observation
+        key = certificate_key(observation.certificate)
+        found = self._certificates.get(key)
+        if found is None or found.metadata.uid != observation.uid:
+            # It went while a step was under way, which may have put records in place after that.
+            self._leave(key, observation.uid, observation.memory)
+            self._tools.ledger.forget(observation.uid)
         return observation
 
     def _bound_issued(self, uid: str, memory: Memory) -> None:
@@ -693,9 +759,10 @@ def _too_late(step: Act, observation: Observation) -> IssuanceError:
     The CA may have placed an order that nothing is known of, so a StartOrder counts as an attempt.
     """
     server = observation.issuer.spec.server if observation.issuer is not None else "its CA"
+    seconds = LONGEST_ASIDE_SECONDS if is_aside() else LONGEST_STEP_SECONDS
     return IssuanceError(
         "DeadlineExceeded",
-        f"The step {type(step).__name__} took longer than {LONGEST_STEP_SECONDS:g} s and was interrupted, so that "
+        f"The step {type(step).__name__} took longer than {seconds:g} s and was interrupted, so that "
         f"others get their turn. {server} or a DNS server that {observation.issuer_key} names answers "
         "slowly.",
         costly=isinstance(step, StartOrder),

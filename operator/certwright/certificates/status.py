@@ -94,7 +94,10 @@ def _issuer(observation: Observation) -> UsedIssuer:
         return observation.used_issuer
     for (kind, name), server in observation.servers.items():
         if (kind, name) == (secret.issuer_kind, secret.issuer_name):
-            its_server = server if server == secret.server else None
+            # While the issuer is not ready, as after each start, what was said holds: else all statuses are written.
+            told = observation.certificate.status.issuer
+            is_told = told is not None and (told.kind, told.name, told.server) == (kind, name, secret.server)
+            its_server = secret.server if server == secret.server or (server is None and is_told) else None
             return UsedIssuer.model_validate({"kind": kind, "name": name, "server": its_server})
     return observation.used_issuer
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import RecordResponse
     from certwright.issuers.budgets import Budgets
     from certwright.issuers.caa_forecast import CaaForecast
+    from certwright.issuers.left_records import LeftRecords
     from certwright.issuers.namespaces import Namespaces
     from certwright.issuers.presenters import PresenterFactory
     from certwright.issuers.registry import IssuerRegistry
@@ -36,6 +37,7 @@ class Tools:
         registry: The issuers.
         presenters: Makes presenters of an issuer's solvers.
         ledger: Who needs which record.
+        left: Records that may be left in the DNS.
         recorder: For Events.
         budgets: What is left of the limits that CAs publish.
         metrics: Counts what happens.
@@ -54,6 +56,7 @@ class Tools:
     registry: IssuerRegistry
     presenters: PresenterFactory
     ledger: Holders[RecordResponse]
+    left: LeftRecords
     recorder: EventRecorder
     budgets: Budgets
     metrics: Metrics

@@ -51,6 +51,7 @@ class Dns01Presenter:
         settling: How long after they were presented they are not looked for yet.
         zone: The zone in which all records are created; None for the one that contains each.
         ttl: Seconds for which resolvers may cache the records; None for the provider's default.
+        keeps_values: Whether the provider has no way to remove a value, so that one stays until others take its place.
     """
 
     challenge_type: ClassVar[str] = "dns-01"
@@ -68,6 +69,7 @@ class Dns01Presenter:
         settling: dt.timedelta = dt.timedelta(),
         zone: str | None = None,
         ttl: int | None = None,
+        keeps_values: bool = False,
     ) -> None:
         self._provider = provider
         self._view = view
@@ -79,6 +81,7 @@ class Dns01Presenter:
         self.settling = settling
         self._zone = zone
         self._ttl = ttl
+        self.keeps_values = keeps_values
 
     async def place(self, name: str) -> str:
         """Return where the record that validates a domain has to stand.
@@ -94,8 +97,7 @@ class Dns01Presenter:
         """
         owner = self.owner(name)
         target = await self.target(owner)
-        if self._zone is not None and not _is_below(target, [self._zone]):
-            raise ZoneNotFound(f"{target} is not in the zone {self._zone}, in which the solver creates its records")
+        check_zone(target, self._zone)
         zones = self._allowed_targets
         if target == normalise(owner) or zones is None or _is_below(target, [name.removeprefix("*."), *zones]):
             return target
@@ -201,6 +203,8 @@ class Dns01:
         propagation_timeout: Seconds until all servers must have the records.
         required: Whether records that cannot be seen in time stop the issuance. False tells the CA all the same,
             where this host sees other servers than the world does (split horizon).
+        zone: The zone in which all records are created; None for the one that contains each.
+        ttl: Seconds for which resolvers may cache the records; None for the provider's default.
     """
 
     def __init__(
@@ -210,12 +214,17 @@ class Dns01:
         *,
         propagation_timeout: float = PROPAGATION_SECONDS,
         required: bool = True,
+        zone: str | None = None,
+        ttl: int | None = None,
     ) -> None:
         self._presenter = Dns01Presenter(
             provider,
             view,
             self_check="off" if view is None else "required" if required else "advisory",
+            zone=zone,
+            ttl=ttl,
         )
+        self._zone = zone
         self._seconds = propagation_timeout
         # Two orders may share an authorization and with it a value: the last one removes it.
         self._holders: Holders[RecordResponse] = Holders()
@@ -226,7 +235,7 @@ class Dns01:
         return "dns-01"
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Add all records at once. Raises `DnsError`."""
+        """Add all records at once. Raises `DnsError`, such as `ZoneNotFound` for one outside of the zone."""
         records = await asyncio.gather(*map(self._record, proofs))
         for proof, record in zip(proofs, records, strict=True):
             await self._holders.hold(proof, [record])
@@ -249,7 +258,9 @@ class Dns01:
                 await self._presenter.clean_up(removable)
 
     async def _record(self, proof: Proof) -> RecordResponse:
-        return RecordResponse(await self._presenter.target(proof.txt_name), proof.txt_value)
+        target = await self._presenter.target(proof.txt_name)
+        check_zone(target, self._zone)
+        return RecordResponse(target, proof.txt_value)
 
 
 class DnsAccount01(Dns01):
@@ -292,6 +303,16 @@ async def until_seen(
         if missing:
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+
+def check_zone(name: str, zone: str | None) -> None:
+    """Check that a record is in the zone in which a solver creates its records; any zone is fine without one.
+
+    Raises:
+        ZoneNotFound: It is in another.
+    """
+    if zone is not None and not _is_below(name, [zone]):
+        raise ZoneNotFound(f"{name} is not in the zone {zone}, in which the solver creates its records")
 
 
 def _check_length(name: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import persistent_record_allows
-from certwright.challenges.dns01 import PROPAGATION_SECONDS, until_seen
+from certwright.challenges.dns01 import PROPAGATION_SECONDS, check_zone, until_seen
 from certwright.challenges.errors import NotVisible
 from certwright.dns import Propagation, TxtRecord
 
@@ -29,6 +30,8 @@ class DnsPersist01:
             wildcard they do.
         persist_until: When records that are added expire, aware; None for never.
         propagation_timeout: Seconds until all servers must have the records.
+        zone: The zone in which records are added; None for the one that contains each.
+        ttl: Seconds for which resolvers may cache records that are added; None for the provider's default.
     """
 
     challenge_type: Final = "dns-persist-01"
@@ -42,6 +45,8 @@ class DnsPersist01:
         wildcard: bool = False,
         persist_until: datetime | None = None,
         propagation_timeout: float = PROPAGATION_SECONDS,
+        zone: str | None = None,
+        ttl: int | None = None,
     ) -> None:
         self._provider = provider
         self._view = view
@@ -49,6 +54,8 @@ class DnsPersist01:
         self._wildcard = wildcard
         self._persist_until = persist_until
         self._seconds = propagation_timeout
+        self._zone = zone
+        self._ttl = ttl
 
     def records(self, proofs: Sequence[Proof]) -> tuple[TxtRecord, ...]:
         """Return the records that are needed, each once: for a name and its wildcard together, one does for both.
@@ -60,11 +67,13 @@ class DnsPersist01:
         return tuple(dict.fromkeys(self._record(proof, wildcards) for proof in proofs))
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Add what is missing. Raises `DnsError`."""
+        """Add what is missing. Raises `DnsError`, such as `ZoneNotFound` for what is outside of the zone."""
         if self._provider is not None:
             missing = [record for record, seen in await self._look(proofs) if seen is None or not seen.complete]
+            for record in missing:
+                check_zone(record.name, self._zone)
             if missing:
-                await self._provider.present(missing)
+                await self._provider.present([replace(one, zone=self._zone, ttl=self._ttl) for one in missing])
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
         """Ask all authoritative servers until they have all records.

@@ -92,6 +92,13 @@ class Holders(Generic[T]):
         for item in self.held_by([holder]):
             self._drop(holder, item)
 
+    def keep_only(self, holder: Hashable, items: Iterable[T]) -> None:
+        """Give up whatever a holder holds but for these."""
+        kept = set(items)
+        for item in self.held_by([holder]):
+            if item not in kept:
+                self._drop(holder, item)
+
     def _holders_of(self, item: T) -> set[Hashable]:
         return self._holders.get(item.location, {}).get(item, set())
 

@@ -16,6 +16,7 @@ import threading
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
+from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.cert_manager.controller_flags import ControllerFlags
 from certwright.cli.logs import configure_logging
 from certwright.handlers.election import Election
@@ -134,6 +135,8 @@ def _options(given: argparse.Namespace) -> Options:
         identity=given.identity,
         shim=_shim(given),
         mirror=_mirror(given),
+        cert_manager_namespace=given.cert_manager_leader_election_namespace,
+        guarded=given.cert_manager_guard,
         election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
     )
 
@@ -357,6 +360,23 @@ def _parser() -> argparse.ArgumentParser:
         default=_env("SHIM_DEFAULT_ISSUER"),
         help="issuer of Ingresses with kubernetes.io/tls-acme, such as ClusterIssuer/letsencrypt (default: none, and "
         "that annotation does not count)",
+    )
+    add(
+        "--cert-manager-guard",
+        metavar="true|false",
+        nargs="?",
+        type=_truth,
+        const=True,
+        default=_env("CERT_MANAGER_GUARD") or "false",
+        help="whether Certificates wait whose Secret a Certificate of cert-manager names as well, while cert-manager's "
+        "controller runs; without a value: true (default: %(default)s)",
+    )
+    add(
+        "--cert-manager-leader-election-namespace",
+        metavar="NAMESPACE",
+        default=_env("CERT_MANAGER_LEADER_ELECTION_NAMESPACE") or LEASE_NAMESPACE,
+        help="namespace of the Lease by which cert-manager's controller is seen to run: what its "
+        "--leader-election-namespace says (default: %(default)s)",
     )
     add(
         "--serve-cert-manager-objects",

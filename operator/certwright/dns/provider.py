@@ -107,7 +107,7 @@ class ProviderContext:
         self.monotonic = monotonic
         self.clock = clock
         self.sleep = sleep
-        self._busy: tuple[float, ProviderUnreachable] | None = None
+        self._busy: dict[str, tuple[float, ProviderUnreachable]] = {}
 
     async def request(
         self,
@@ -118,10 +118,12 @@ class ProviderContext:
         content: bytes | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
         ca_bundle: str | None = None,
+        counted_as: str = "",
     ) -> Response:
         """Send one request to the provider's API over HTTPS; return its answer, unless that is a 429 or a 5xx.
 
-        After an answer with Retry-After (RFC 9110 section 10.2.3) nothing is sent until that time.
+        After an answer with Retry-After (RFC 9110 section 10.2.3) nothing is sent until that time; after a 429 to a
+        request that the API counts apart, nothing that is counted with it.
 
         Args:
             method: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
@@ -130,11 +132,13 @@ class ProviderContext:
             content: The body.
             max_bytes: The maximum length of the answer's body.
             ca_bundle: Certificates in PEM to trust in place of the public CAs, for a server of the user's own.
+            counted_as: What the API counts it with, such as the changes of one zone; empty if it counts all requests of
+                the credential together.
 
         Raises:
             ProviderUnreachable: No answer came that can be used. Its message quotes neither headers nor bodies.
         """
-        self._check_busy()
+        self._check_busy(counted_as)
         try:
             response = await self._to(url, ca_bundle).request(
                 method, url, headers=headers, content=content, max_bytes=max_bytes
@@ -145,7 +149,8 @@ class ProviderContext:
             ) from error
         if response.status != HTTPStatus.TOO_MANY_REQUESTS and response.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return response
-        raise self._out_of_service(response, url)
+        throttled = response.status == HTTPStatus.TOO_MANY_REQUESTS
+        raise self._out_of_service(response, url, counted_as=counted_as if throttled else "")
 
     def _to(self, url: str, ca_bundle: str | None) -> Transport:
         if ca_bundle is None:
@@ -164,7 +169,13 @@ class ProviderContext:
         return self._out_of_service(response, response.url, throttled=True, usual=usual)
 
     def _out_of_service(
-        self, response: Response, url: str, *, throttled: bool = False, usual: float | None = None
+        self,
+        response: Response,
+        url: str,
+        *,
+        throttled: bool = False,
+        usual: float | None = None,
+        counted_as: str = "",
     ) -> ProviderUnreachable:
         wait = retry_after_seconds(response.headers, now=dt.datetime.now(dt.UTC)) or usual
         host, status = host_of(url), response.status
@@ -173,19 +184,17 @@ class ProviderContext:
         message = f"the DNS provider at {host} answered with HTTP {status}: {why}"
         error = ProviderUnreachable(message, host=host, retry_after=wait)
         if wait:
-            self._busy = (self.monotonic() + min(wait, LONGEST_BUSY_SECONDS), error)
+            self._busy[counted_as] = (self.monotonic() + min(wait, LONGEST_BUSY_SECONDS), error)
         return error
 
-    def _check_busy(self) -> None:
-        if self._busy is None:
-            return
-        until, error = self._busy
-        left = until - self.monotonic()
-        if left <= 0:
-            self._busy = None
-            return
-        # The same words, so that the same trouble is told once.
-        raise ProviderUnreachable(str(error), host=error.host, retry_after=left)
+    def _check_busy(self, counted_as: str) -> None:
+        now = self.monotonic()
+        self._busy = {which: busy for which, busy in self._busy.items() if busy[0] > now}
+        found = [self._busy[which] for which in {"", counted_as} if which in self._busy]
+        if found:
+            until, error = max(found, key=lambda busy: busy[0])
+            # The same words, so that the same trouble is told once.
+            raise ProviderUnreachable(str(error), host=error.host, retry_after=until - now)
 
 
 class ProviderConfig(Protocol):
@@ -195,7 +204,8 @@ class ProviderConfig(Protocol):
     has the name that it has in the issuer. A class with `knows_zones = True` makes providers that never call
     `ProviderContext.find_zone`: solvers with the same credential share one, whichever resolvers they use. One with a
     field `ambient`, a bool that no issuer has, may use `ProviderContext.surroundings` if it is true. One with a
-    `patience`, a `timedelta`, takes longer than usual to publish records.
+    `patience`, a `timedelta`, takes longer than usual to publish records. One with `keeps_values = True` cannot
+    remove a value: it stays until other values take its place.
     """
 
     @property

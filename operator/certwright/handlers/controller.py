@@ -8,6 +8,9 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.api import LEASE_NAMESPACE
+from certwright.certificates.guard import CertManagerGuard
+from certwright.certificates.left import named_records
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.given import Secrets
 from certwright.certificates.store import Certificates
@@ -23,11 +26,14 @@ from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
 from certwright.issuers.circuits import NEXT_TRIAL, Circuits
 from certwright.issuers.dns_webhook_serving import WebhookServing
+from certwright.issuers.left_records import LeftRecords
 from certwright.issuers.namespaces import Namespaces
 from certwright.issuers.presenters import Http01Options, PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
+from certwright.issuers.record_sweep import RecordSweep
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
+from certwright.kube.cert_manager import CertManagerPresence
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
@@ -39,7 +45,6 @@ from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer,
 from certwright.runtime.key import Key
 from certwright.runtime.leadership import Leadership
 from certwright.shim.annotations import is_annotated
-from certwright.shim.presence import CertManagerPresence
 from certwright.shim.reconciler import ShimReconciler
 from certwright.shim.requests import ShimApi
 from certwright.shim.routes import Routes
@@ -51,9 +56,11 @@ if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.certificates.secret.facts import SecretFacts
+    from certwright.challenges.response import RecordResponse
     from certwright.handlers.invalid import InvalidObject
     from certwright.issuers.ambient import AmbientPolicy
     from certwright.issuers.dns_webhook_serving import ServedWebhook
+    from certwright.issuers.left_records import LeftRecord
     from certwright.issuers.rate_limits import Asker
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
@@ -78,6 +85,7 @@ class Controller:
         user_agent: For the requests to CAs.
         workers: How many objects are looked at at once.
         http01: What http-01 solvers are made of.
+        release: Name of the release: of its Lease in the operator's namespace.
         served_webhooks: DNS webhooks whose serving certificates are made.
         ambient: Which issuers may use the credentials of the place where the operator runs.
         common: Labels and annotations for every object that is made.
@@ -85,6 +93,8 @@ class Controller:
         leadership: Whether this process may act; without one it may always.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
         mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
+        cert_manager_namespace: Of the Lease of cert-manager's controller.
+        guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
 
     def __init__(
@@ -95,6 +105,7 @@ class Controller:
         user_agent: str,
         workers: int = WORKERS,
         http01: Http01Options | None = None,
+        release: str = "certwright",
         served_webhooks: Sequence[ServedWebhook] = (),
         ambient: AmbientPolicy | None = None,
         common: CommonMetadata | None = None,
@@ -102,6 +113,8 @@ class Controller:
         leadership: Leadership | None = None,
         shim: ShimOptions | None = None,
         mirror: MirrorOptions | None = None,
+        cert_manager_namespace: str = LEASE_NAMESPACE,
+        guarded: bool = False,
     ) -> None:
         http01 = http01 or Http01Options()
         leadership = leadership or Leadership.unlimited()
@@ -174,12 +187,15 @@ class Controller:
         )
         self._presenters = solvers
         self.answers = solvers.answers
+        holders: Holders[RecordResponse] = Holders()
+        left = LeftRecords(kube_api, namespace=operator_namespace, release=release, clock=_now)
         tools = Tools(
             kube_api=kube_api,
             namespaces=Namespaces(kube_api, _now),
             registry=self.registry,
             presenters=solvers,
-            ledger=Holders(),
+            ledger=holders,
+            left=left,
             recorder=self._recorder,
             budgets=budgets,
             metrics=self.metrics,
@@ -190,6 +206,10 @@ class Controller:
             number=lambda: len(self.certificates),
             caa=solvers.caa,
         )
+        # Whoever leads: a new leader has to know before it acts.
+        watching = KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=10.0, tries=2))
+        self.cert_manager = CertManagerPresence(watching, namespace=cert_manager_namespace)
+        self.guard = CertManagerGuard(self.cert_manager, self.certificates, self.manager.wake) if guarded else None
         self._certificate_reconciler = CertificateReconciler(
             tools=tools,
             certificates=self.certificates,
@@ -199,12 +219,28 @@ class Controller:
             account_refused=self._account_refused,
             circuits=self.circuits,
             alternatives_wanted=self._wake_those_with_alternatives,
+            rival_of=self.guard.rival_of if self.guard is not None else no_rival,
         )
         self.manager.on_rewind = self._certificate_reconciler.start_over
+        self.complete = asyncio.Event()
+        """To be set once all Certificates are known: what none of them names may be left in the DNS."""
+        self._sweep = RecordSweep(
+            left,
+            solvers,
+            self.registry,
+            find_issuer=self._issuer_of,
+            holders=holders,
+            placed=self._certificate_reconciler.records_in_place,
+            named=lambda: named_records(one.status for one in self.certificates),
+            exists=self._has_certificate_of,
+            look_at_issuer=self.manager.wake,
+            recorder=self._recorder,
+            metrics=self.metrics,
+            clock=_now,
+        )
         self._shim_options = shim
         self.routes = Routes()
         self.routes.wake = self.manager.wake
-        presence = CertManagerPresence(client)
         self._shim = None
         if shim is not None:
             self._shim = ShimReconciler(
@@ -214,12 +250,12 @@ class Controller:
                 find_issuer=self._issuer_of,
                 recorder=self._recorder,
                 routes=self.routes,
-                is_cert_manager_live=presence.is_live,
+                is_cert_manager_live=self.cert_manager.is_live,
             )
         self._register()
         if mirror is not None:
             annotations = shim is not None and shim.defaults.cert_manager
-            self._serve_cert_manager(client, common, mirror, presence.is_live, annotations=annotations)
+            self._serve_cert_manager(client, common, mirror, self.cert_manager.is_live, annotations=annotations)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work while this process leads, until told to stop; then close. See `Workers.run`.
@@ -229,6 +265,7 @@ class Controller:
         """
         dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
         serving = asyncio.create_task(self._serving.run(self._begun), name="serving certificates of DNS webhooks")
+        sweeping = asyncio.create_task(self._sweep.run(self._begun, self.complete), name="removing records left behind")
         looking = asyncio.create_task(self._claims.run(self._begun)) if self._claims is not None else None
         try:
             await self.manager.run(stop)
@@ -238,9 +275,9 @@ class Controller:
                 await asyncio.wait([looking])
             if self._claims is not None:
                 await self._claims.release()
-            for task in (dropping, serving):
+            for task in (dropping, serving, sweeping):
                 task.cancel()
-            await asyncio.wait([dropping, serving])
+            await asyncio.wait([dropping, serving, sweeping])
             await self._authorities.aclose()
             await self._presenters.aclose()
 
@@ -341,6 +378,11 @@ class Controller:
         stores = {Issuer.KIND: self.issuers, ClusterIssuer.KIND: self.cluster_issuers}
         return stores[issuer.kind].get(issuer.namespace, issuer.name)
 
+    def _has_certificate_of(self, left: LeftRecord) -> bool:
+        """Whether the Certificate is there whose order a record was for."""
+        found = self.certificates.get(left.certificate)
+        return found is not None and found.metadata.uid == left.certificate_uid
+
     def _wake_certificates_of(self, issuer: Key) -> None:
         keys = self.certificates.of_issuer(issuer)
         for key in keys:
@@ -394,6 +436,10 @@ def changed_for_us(before: Certificate, after: Certificate) -> bool:
 def nothing(*_: object) -> Iterable[Key]:
     """Wake nothing."""
     return ()
+
+
+def no_rival(_certificate: Certificate) -> None:
+    """Leave nothing to cert-manager."""
 
 
 def _now() -> dt.datetime:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.api import LEASE_NAMESPACE
+from certwright.certificates.guard import THEIR_CERTIFICATES
 from certwright.challenges.responder import Responder
 from certwright.challenges.tls_responder import TlsResponder
 from certwright.handlers.controller import Controller
@@ -35,14 +37,17 @@ from certwright.runtime.leadership import Leadership
 from certwright.shim.routes import HTTP_ROUTES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.handlers.kinds import WatchedKind
     from certwright.issuers.dns_webhook_serving import ServedWebhook
+    from certwright.kube.list_watch import Sink
     from certwright.mirror.options import Options as MirrorOptions
     from certwright.shim.reconciler import Options as ShimOptions
+
+    Guarding = Callable[[], Coroutine[Any, Any, None]]
 
 logger = logging.getLogger(__name__)
 
@@ -74,6 +79,8 @@ class Options:
         identity: This process, in that Lease.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
         mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
+        cert_manager_namespace: Of the Lease of cert-manager's controller.
+        guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
 
     operator_namespace: str
@@ -92,6 +99,8 @@ class Options:
     identity: str = ""
     shim: ShimOptions | None = None
     mirror: MirrorOptions | None = None
+    cert_manager_namespace: str = LEASE_NAMESPACE
+    guarded: bool = False
 
 
 async def run_operator(options: Options) -> None:
@@ -116,6 +125,7 @@ async def run_operator(options: Options) -> None:
             user_agent=options.user_agent,
             workers=options.workers,
             http01=options.http01,
+            release=options.lease_name,
             served_webhooks=options.served_webhooks,
             ambient=options.ambient,
             common=options.common,
@@ -123,6 +133,8 @@ async def run_operator(options: Options) -> None:
             leadership=leadership,
             shim=options.shim,
             mirror=options.mirror,
+            cert_manager_namespace=options.cert_manager_namespace,
+            guarded=options.guarded,
         )
         await _start_responder(stack, controller, options.http01)
         candidate = None
@@ -138,11 +150,14 @@ async def run_operator(options: Options) -> None:
                 abort=controller.abort,
             )
         watcher = _make_watcher(api, controller, options)
+        controller.complete = watcher.complete
         foreign = await _foreign_watches(stack, controller, options)
         stop = asyncio.Event()
         endpoints = Endpoints(
             controller.metrics,
-            why_not_ready=lambda: _why_not_ready(stop, watcher, candidate, controller) or foreign.trouble,
+            why_not_ready=lambda: (
+                _why_not_ready(stop, watcher, candidate, controller) or foreign.trouble or _trouble_of_guard(controller)
+            ),
             notice=lambda: controller.manager.notice,
         )
         port = await endpoints.start(options.http_host, options.http_port)
@@ -153,17 +168,18 @@ async def run_operator(options: Options) -> None:
             port,
             ", ".join(options.namespaces) or "all namespaces",
         )
-        await _run_until_stopped(controller, candidate, endpoints, watcher=watcher, foreign=foreign, stop=stop)
+        guarding = await _guarding(stack, controller, options)
+        await _run_until_stopped(
+            controller, candidate, endpoints, watcher=watcher, foreign=foreign, guarding=guarding, stop=stop
+        )
 
 
 async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Controller, options: Options) -> ListWatches:
-    """Return the list-watches of what others define, with connections of their own, as each holds one."""
+    """Return the list-watches of what others define."""
     manager, metrics, routes = controller.manager, controller.metrics, controller.routes
     watches: list[ListWatch] = []
     if manager.kinds.foreign:
-        api = await connect(options.kubeconfig, connections=0)
-        stack.push_async_callback(api.close)
-        client = KubeClient(api, on_request=metrics.kube_request, patience=Patience(request=30.0, tries=1))
+        client = await _watching_client(stack, controller, options)
         for kind in manager.kinds.foreign:
             resource, namespaces = kind.resource, _namespaces_of(kind, options)
             of_resource = [
@@ -188,15 +204,52 @@ async def _foreign_watches(stack: contextlib.AsyncExitStack, controller: Control
     return ListWatches(watches)
 
 
+async def _watching_client(stack: contextlib.AsyncExitStack, controller: Controller, options: Options) -> KubeClient:
+    """Return a client for list-watches, with connections of their own, as each holds one."""
+    api = await connect(options.kubeconfig, connections=0)
+    stack.push_async_callback(api.close)
+    return KubeClient(api, on_request=controller.metrics.kube_request, patience=Patience(request=30.0, tries=1))
+
+
+async def _guarding(stack: contextlib.AsyncExitStack, controller: Controller, options: Options) -> Guarding | None:
+    """Return what keeps the guard informed of cert-manager; None without a guard."""
+    guard = controller.guard
+    if guard is None:
+        return None
+    client = await _watching_client(stack, controller, options)
+
+    def make(sink: Sink) -> ListWatches:
+        return ListWatches(
+            [
+                ListWatch(
+                    client,
+                    THEIR_CERTIFICATES,
+                    sink,
+                    namespace=namespace,
+                    on_failure=controller.metrics.watch_failed,
+                )
+                for namespace in options.namespaces or (None,)
+            ]
+        )
+
+    return partial(guard.run, make)
+
+
 def _namespaces_of(kind: WatchedKind[Any], options: Options) -> Sequence[str | None]:
     """Return where a kind is watched; None stands for the whole cluster."""
     return (options.namespaces or (None,)) if kind.is_namespaced else (None,)
 
 
-async def _watch_others(watcher: Watcher, foreign: ListWatches) -> None:
-    """Watch what others define once everything of ours is known: what is missing of it would be made again."""
-    await watcher.complete.wait()
-    await foreign.run()
+async def _watch_others(watcher: Watcher, foreign: ListWatches, guarding: Guarding | None) -> None:
+    """Watch what others define once everything of ours is known: what is missing of it would be made again.
+
+    The guard does not wait, as nothing is issued before it has looked.
+    """
+    async with asyncio.TaskGroup() as group:
+        if guarding is not None:
+            group.create_task(guarding())
+        await watcher.complete.wait()
+        await foreign.run()
 
 
 def _all_watching(watches: Sequence[ListWatch]) -> bool:
@@ -267,6 +320,7 @@ async def _run_until_stopped(
     *,
     watcher: Watcher,
     foreign: ListWatches,
+    guarding: Guarding | None,
     stop: asyncio.Event,
 ) -> None:
     may_lead = asyncio.Event()
@@ -277,7 +331,7 @@ async def _run_until_stopped(
     started = asyncio.create_task(watcher.started.wait(), name="started")
     seeing = asyncio.create_task(_see(watcher, may_lead), name="seeing")
     minding = asyncio.create_task(watcher.mind(), name="minding")
-    others = asyncio.create_task(_watch_others(watcher, foreign), name="watches of other kinds")
+    others = asyncio.create_task(_watch_others(watcher, foreign, guarding), name="watches of other kinds")
     _on_signals(stop.set)
     try:
         parts = {watching, work, minding, others, *standing}
@@ -333,6 +387,10 @@ def _why_not_ready(
     if stop.is_set():
         return "it is stopping"
     return watcher.trouble or (candidate.trouble if candidate is not None else None) or controller.manager.trouble
+
+
+def _trouble_of_guard(controller: Controller) -> str | None:
+    return controller.guard.trouble if controller.guard is not None else None
 
 
 def _raise_loss(candidate: Candidate | None) -> None:

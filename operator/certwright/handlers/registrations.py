@@ -77,7 +77,7 @@ def certificate_kind(
         return Place(key.namespace, issuer, authority_of(issuer) if issuer is not None else None)
 
     def on_gone(key: Key, uid: str) -> None:
-        reconciler.forget(uid)
+        reconciler.forget(key, uid)
         if certificates.get(key) is None:
             metrics.forget(key.namespace, key.name)
 

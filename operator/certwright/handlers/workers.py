@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.handlers.errors import OperatorFailed
+from certwright.runtime.aside import LOOK, Look
 from certwright.runtime.result import Result
 from certwright.runtime.turns import TENANT
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
@@ -69,7 +72,10 @@ class Workers:
         self._metrics = metrics
         self._leadership = leadership
         self._seconds_until = seconds_until or (lambda _key, result: result.seconds)
-        self._tasks: list[asyncio.Task[None]] = []
+        self._workers: set[asyncio.Task[None]] = set()
+        self._helpers: set[asyncio.Task[None]] = set()
+        self._numbers = itertools.count()
+        self._ended = asyncio.Event()
         self._aborted = False
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -89,38 +95,40 @@ class Workers:
             if not (stop.is_set() or self._aborted):
                 await self._work_until(told)
         finally:
-            await _cancel([told, begun, *self._tasks])
+            await _cancel([told, begun, *self._workers, *self._helpers])
             if not self._aborted:
                 await self._recorder.drain()
 
     def abort(self) -> None:
         """End everything at once: no drain, no last words. Called from the loop itself, so that no task runs on."""
         self._aborted = True
-        for task in self._tasks:
+        for task in (*self._workers, *self._helpers):
             task.cancel()
 
     async def _work_until(self, told: asyncio.Task[Any]) -> None:
         if self._leadership.is_limited:
             logger.info("starting work: checking %d objects", len(self._queue))
-        workers = [asyncio.create_task(self._work(), name=f"worker-{number}") for number in range(self._number)]
+        for _ in range(self._number):
+            self._begin_worker()
         self._queue.serve()
-        helpers = [
-            asyncio.create_task(self._scheduler.run(), name="scheduler"),
-            asyncio.create_task(self._recorder.run(), name="events"),
-        ]
+        self._begin(self._helpers, self._scheduler.run(), "scheduler")
+        self._begin(self._helpers, self._recorder.run(), "events")
         if self._clock is not None:
-            helpers.append(asyncio.create_task(self._clock.run(), name="clock"))
-        self._tasks = [*workers, *helpers]
-        await asyncio.wait([told, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+            self._begin(self._helpers, self._clock.run(), "clock")
+        ended = asyncio.create_task(self._ended.wait(), name="ended")
+        try:
+            await asyncio.wait([told, ended], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            ended.cancel()
         if self._aborted or not self._leadership.holds():
             # Those who ask for it before they act may notice the end first.
             return
-        for task in self._tasks:
+        for task in (*self._workers, *self._helpers):
             if task.done():
                 raise OperatorFailed(f"{task.get_name()} ended unexpectedly") from _error_of(task)
-        logger.info("stopping: %d objects in progress", self._queue.held)
+        logger.info("stopping: %d objects in progress", self._queue.held + self._queue.aside)
         self._queue.close()
-        _, late = await asyncio.wait(workers, timeout=DRAIN_SECONDS)
+        _, late = await asyncio.wait({*self._workers}, timeout=DRAIN_SECONDS)
         if late:
             logger.warning(
                 "%d objects took longer than %g s; they continue at the next start",
@@ -128,10 +136,26 @@ class Workers:
                 DRAIN_SECONDS,
             )
 
+    def _begin(self, among: set[asyncio.Task[None]], work: Coroutine[Any, Any, None], name: str) -> None:
+        task = asyncio.create_task(work, name=name)
+        among.add(task)
+        task.add_done_callback(lambda done: self._ended.set() if done in among else None)
+
+    def _begin_worker(self) -> None:
+        self._begin(self._workers, self._work(), f"worker-{next(self._numbers)}")
+
+    def _step_aside(self, key: Key) -> bool:
+        """Have another worker in place of the one that looks at this key, which ends after its look."""
+        if self._aborted or not self._queue.step_aside(key):
+            return False
+        self._begin_worker()
+        return True
+
     async def _work(self) -> None:
         while (key := await self._queue.take()) is not None:
             started = time.perf_counter()
             TENANT.set(key.namespace)
+            LOOK.set(look := Look(partial(self._step_aside, key)))
             try:
                 self._leadership.check()
                 result = await self._look_in_time(key)
@@ -142,6 +166,9 @@ class Workers:
                 self._scheduler.forget(key)
             else:
                 self._scheduler.at(key, min(seconds, LONGEST_REST_SECONDS))
+            if look.is_aside and (own := asyncio.current_task()) is not None:
+                self._workers.discard(own)
+                return
 
     async def _look_in_time(self, key: Key) -> Result:
         try:

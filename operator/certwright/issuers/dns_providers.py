@@ -24,7 +24,7 @@ from certwright.http.transport import HttpxTransport
 from certwright.issuers.ambient import AmbientPolicy
 from certwright.issuers.credentials import read_credential
 from certwright.issuers.dns_webhook import WebhookConfig
-from certwright.issuers.host_places import FairTransport, HostPlaces
+from certwright.issuers.host_places import MAX_REQUESTS, FairTransport, HostPlaces
 from certwright.issuers.service_account_tokens import identity_token
 from certwright.issuers.transports import LateTransport, Transports
 from certwright.resources.dns_providers.service_account import ServiceAccountAuth
@@ -51,7 +51,8 @@ MAX_PROVIDERS: Final = 1024
 
 MAX_CONNECTIONS: Final = 64
 """To resolvers over HTTPS, as many to providers, and as many to those with a caBundle, from all issuers together; eight
-to one host. Of these, a quarter is for namespaces that have none."""
+to one host, and to a provider's host eight more while as many are not answered. Of the 64, a quarter is for namespaces
+that have none."""
 MAX_BUNDLES: Final = 16
 """So many transports with a caBundle stay open: each holds up to a megabyte."""
 DEFAULT_PATIENCE: Final = dt.timedelta(minutes=2)
@@ -121,7 +122,7 @@ class DnsProviders:
         self._monotonic = monotonic
         self._pool: dict[_ProviderKey, _Pooled] = {}
         self._views: dict[_ViewSettings, DnsView] = {}
-        self._places = HostPlaces()
+        self._places = HostPlaces(lent=MAX_REQUESTS)
         self._transport: Transport | None = None
         self._trusting: Transports[str] = Transports(self._open_trusting, most=MAX_BUNDLES)
         self._trusting_turns = Turns(MAX_CONNECTIONS, kept=MAX_CONNECTIONS // 4)
@@ -156,6 +157,7 @@ class DnsProviders:
             "settling": spec.propagation_wait,
             "zone": spec.zone,
             "ttl": spec.ttl,
+            "keeps_values": getattr(config, "keeps_values", False),
         }
         if spec.challenge_type == DnsAccount01Presenter.challenge_type:
             return DnsAccount01Presenter(issuer.account_url, provider, view, **options)

@@ -20,9 +20,15 @@ KEPT_REQUESTS: Final = 2
 
 
 class HostPlaces:
-    """Places for requests, by host and port; a host that nothing is sent to takes no memory."""
+    """Places for requests, by host and port; a host that nothing is sent to takes no memory.
 
-    def __init__(self) -> None:
+    Args:
+        lent: How many places of a host are given to other requests while theirs are not answered for long. An API may
+            hang for one zone only, or for one credential.
+    """
+
+    def __init__(self, *, lent: int = 0) -> None:
+        self._lent = lent
         self._hosts: dict[str, Turns] = {}
 
     def __len__(self) -> int:
@@ -32,7 +38,7 @@ class HostPlaces:
     @asynccontextmanager
     async def place(self, host: str) -> AsyncIterator[None]:
         """Wait until a request may be sent to a host on behalf of `TENANT`."""
-        turns = self._hosts.setdefault(host, Turns(MAX_REQUESTS, kept=KEPT_REQUESTS))
+        turns = self._hosts.setdefault(host, Turns(MAX_REQUESTS, kept=KEPT_REQUESTS, lent=self._lent))
         try:
             async with turns.place(TENANT.get()):
                 yield

@@ -163,6 +163,16 @@ class PresenterFactory:
                 )
             who = Asker(certificate.metadata.namespace or "", certificate.metadata.uid)
             return await self.persistent_records.presenter(issuer, solver.persistent, who)
+        return await self.of_records(issuer, solver)
+
+    async def of_records(self, issuer: SolverSource, solver: IssuerSolver) -> Presenter:
+        """Return a presenter for a solver that has a DNS provider create and remove records, for any names.
+
+        Raises:
+            IssuanceError: Its credentials are missing.
+            DnsError: A server's address or a key cannot be used.
+            KubeError: The credentials cannot be read.
+        """
         spec = solver.dns01
         if spec is None:
             raise AssertionError(f"nobody presents for {solver.challenge_type}")

@@ -31,10 +31,14 @@ PROBE_PATIENCE: Final = dt.timedelta(minutes=3)
 """Who was let through and is not heard of for so long keeps the others no more."""
 PUNCTUAL: Final = dt.timedelta(seconds=2)
 """Who comes so long before or after its turn is about to come."""
-SHORT_SLEEP: Final = dt.timedelta(minutes=1)
-"""Who is to wait for longer comes when half of that is over, to see whether it goes faster than expected,"""
-LONGEST_SLEEP: Final = dt.timedelta(minutes=30)
-"""and no later than this after the wait that holds for everybody."""
+NEAR: Final = 2
+"""So many of those who come next are there when their turn should be."""
+SLEEPS_ON: Final = 2
+"""The others sleep for so many times as long, as they are called: few turns come sooner than expected,"""
+LONGEST_SLEEP: Final = dt.timedelta(hours=6)
+"""but no longer than this after the wait that holds for everybody."""
+NEXT: Final = 1
+"""So many are called while there is a limit, to learn when their turn is."""
 RELEASED_FIRST: Final = 8
 """When there is no limit any more so many of those who wait are woken, in their order,"""
 RELEASED_EACH: Final = 2
@@ -52,7 +56,7 @@ class Turn(NamedTuple):
 
     Attributes:
         at: About when, at the present pace.
-        look: When to come again: then, or before if that is far away.
+        look: When to come again unless it is called.
     """
 
     at: dt.datetime
@@ -87,7 +91,7 @@ class RateLimit:
     """The wait that a CA asked for, and the order in which those who wait are let through.
 
     After the wait one goes first. If that goes well the next follows at a pace, which grows until the CA refuses again
-    or there is no limit any more.
+    or there is no limit any more. Whoever is next is called each time, so that the others can sleep on, however many.
 
     When there is no limit any more those who wait are woken, a few first and more for each request that goes well.
 
@@ -140,8 +144,9 @@ class RateLimit:
             self._first, self._first_since = asker, now
             return None
         pace = max(self._pace, SHORTEST_PACE)
-        begin, row = wait or now + pace, self._line.ahead(asker) * pace
-        turn = Turn(begin + row, begin + (row if row <= SHORT_SLEEP else min(max(row / 2, SHORT_SLEEP), LONGEST_SLEEP)))
+        begin, ahead = wait or now + pace, self._line.ahead(asker)
+        row = ahead * pace
+        turn = Turn(begin + row, begin + (row if ahead <= NEAR else min(row * SLEEPS_ON, LONGEST_SLEEP)))
         self._line.comes_at(asker, turn.look)
         return turn
 
@@ -160,11 +165,20 @@ class RateLimit:
             self._wake(RELEASED_FIRST, now)
             return
         self._last_good, self._since, self._until = now, now, now + self._pace
+        self._wake(NEXT, now)
 
-    def left(self, asker: Asker) -> None:
+    def left(self, asker: Asker, now: dt.datetime) -> None:
         """Note that nothing is known of what became of a request."""
         if asker == self._first:
             self._first = None
+            self._wake(NEXT, now)
+
+    def forget(self, asker: Asker, now: dt.datetime) -> None:
+        """Note that somebody never comes again: those behind must not wait for it to be heard of."""
+        self._line.leave(asker)
+        self.left(asker, now)
+        if self.closed:
+            self._wake(NEXT, now)
 
     def refused(self, until: dt.datetime, now: dt.datetime, said: str) -> None:
         """Note that the CA refused.
@@ -188,6 +202,7 @@ class RateLimit:
         until = max(until, wait_until(self._until, now, since=self._since) or until)
         self._since, self._until = now, until
         self._asked = (now, until)
+        self._wake(NEXT, now)
 
     def kept(self, kind: Kind, now: dt.datetime) -> RateLimitStatus | None:
         """Return what is to be in the issuer's status; None if nothing is worth it."""
@@ -243,6 +258,11 @@ class AccountLimits:
     def of(self, action: str) -> RateLimit:
         """Return the limit for an action; see `RequestRecord.action`."""
         return self.orders if action == "newOrder" else self.others
+
+    def forget(self, asker: Asker, now: dt.datetime) -> None:
+        """Note that somebody never comes again."""
+        for limit in (self.orders, self.others):
+            limit.forget(asker, now)
 
     @asynccontextmanager
     async def placing(self, asker: Asker, now: dt.datetime) -> AsyncIterator[None]:

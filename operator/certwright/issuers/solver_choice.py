@@ -72,6 +72,24 @@ def fitting_solvers(solvers: Sequence[IssuerSolver], name: str, labels: Mapping[
     return found
 
 
+def possible_solvers(solvers: Sequence[IssuerSolver], name: str, challenge_type: str) -> list[IssuerSolver]:
+    """Return the solvers with a DNS provider that a name may have had, whatever labels its Certificate had.
+
+    Args:
+        solvers: In the issuer's order.
+        name: The name, with ``*.`` for a wildcard.
+        challenge_type: The type of the challenges that they answer.
+    """
+    return [
+        solver
+        for solver in solvers
+        if solver.dns01 is not None
+        and solver.challenge_type == challenge_type
+        and solver.dns01.has_provider
+        and _rank(solver, name, solver.selector.match_labels if solver.selector is not None else {}) is not None
+    ]
+
+
 def _for_address(fitting: Sequence[IssuerSolver], address: str) -> list[IssuerSolver]:
     usable = [solver for solver in fitting if solver.challenge_type not in DNS_TYPES]
     if not usable:

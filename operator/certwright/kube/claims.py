@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.kube.errors import Forbidden, KubeError, NotFound
 from certwright.kube.heartbeat import BEAT_SECONDS
-from certwright.kube.lease import GROUP_VERSION, LeaseRecord
+from certwright.kube.lease import GROUP_VERSION, LeaseRecord, Sighting
 from certwright.kube.paths import object_path
 from certwright.runtime.leadership import boot_clock
 from certwright.text import listed
@@ -129,7 +129,7 @@ class Claims:
         self._own = f"{namespace}/{name}"
         self._scope = scope
         self._clock = clock
-        self._seen: dict[str, tuple[LeaseRecord, float]] = {}
+        self._seen: dict[str, Sighting] = {}
         self._others: tuple[Release, ...] = ()
         self._settling = True
         self._failure = ""
@@ -210,16 +210,15 @@ class Claims:
     def _take(self, leases: Collection[Mapping[str, Any]], *, first: bool) -> None:
         now = self._clock()
         ours = next((_seniority(lease) for lease in leases if _name(lease) == self._own), None)
-        seen: dict[str, tuple[LeaseRecord, float]] = {}
+        seen: dict[str, Sighting] = {}
         others: list[Release] = []
         for lease in leases:
             name, record = _name(lease), LeaseRecord.of(lease.get("spec") or {})
             known = self._seen.get(name)
-            seen[name] = known if known is not None and known[0] == record else (record, now)
+            seen[name] = Sighting(record, now) if known is None else known.then(record, now)
             annotations = lease["metadata"].get("annotations") or {}
             scope = Scope.parse(str(annotations.get(NAMESPACES_ANNOTATION) or ""))
-            patience = min(max(record.duration, LEAST_SECONDS), LONGEST_SECONDS)
-            is_live = bool(record.holder) and now - seen[name][1] < patience
+            is_live = bool(record.holder) and now < seen[name].over_at(least=LEAST_SECONDS, most=LONGEST_SECONDS)
             if name != self._own and is_live and scope.meets(self._scope):
                 others.append(Release(name, scope, comes_first=ours is None or _seniority(lease) < ours))
         before = (self._others, self._settling)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from certwright.kube.errors import Conflict, Forbidden, KubeError, NotFound
-from certwright.kube.lease import LeaseRecord, micro_time
+from certwright.kube.lease import LeaseRecord, Sighting, micro_time
 from certwright.runtime.leadership import boot_clock
 
 if TYPE_CHECKING:
@@ -114,8 +114,7 @@ class Elector:
         self._stamp = stamp
         self._held: Lease | None = None
         self._term = ""
-        self._seen: LeaseRecord | None = None
-        self._seen_at: float | None = None
+        self._seen: Sighting | None = None
         self._answered_at: float | None = None
         self._failure = ""
         self._timer: asyncio.TimerHandle | None = None
@@ -165,7 +164,7 @@ class Elector:
             self._lose(self._too_late())
         # Replicas that started together do not ask together.
         pause *= random.uniform(0.9, 1.1)  # noqa: S311 - jitter, no secret
-        if led or self._seen_at is None or self._failure:
+        if led or self._seen is None or self._failure:
             return pause
         return min(pause, max(self._free_at() - self._clock(), SHORTEST_PAUSE))
 
@@ -256,11 +255,10 @@ class Elector:
         return f"it could not be renewed within {self._timing.deadline:g} s ({self._failure or 'no answer'})"
 
     def _observe(self, found: Lease | None) -> None:
-        record = found.record if found is not None else None
-        if record is not None and (self._seen is None or record.holder != self._seen.holder):
+        record, seen = found.record if found is not None else LeaseRecord(), self._seen
+        if found is not None and (seen is None or record.holder != seen.record.holder):
             self._tell_holder(record)
-        if record != self._seen or self._seen_at is None:
-            self._seen, self._seen_at = record, self._clock()
+        self._seen = Sighting(record, self._clock()) if seen is None else seen.then(record, self._clock())
 
     def _tell_holder(self, record: LeaseRecord) -> None:
         if not record.holder:
@@ -277,10 +275,12 @@ class Elector:
 
     def _free_at(self) -> float:
         """When the record seen last may be taken over."""
-        record, since = self._seen, self._seen_at or 0.0
-        if record is None or (not record.holder and record.duration <= RELEASED):
-            return since
-        return since + min(max(record.duration, self._timing.lease), LONGEST_LEASE)
+        if self._seen is None:
+            return 0.0
+        record = self._seen.record
+        if not record.holder and record.duration <= RELEASED:
+            return self._seen.since
+        return self._seen.over_at(least=self._timing.lease, most=LONGEST_LEASE)
 
     def _is_ours(self, record: LeaseRecord) -> bool:
         return bool(self._term) and (record.holder, record.acquired) == (self._identity, self._term)

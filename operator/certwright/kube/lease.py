@@ -59,6 +59,34 @@ class LeaseRecord:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """A record, and how long it has been seen unchanged by the clock of whoever looks: wall clocks are not compared.
+
+    So that two processes may judge differently when a lease is over, each later than its holder does.
+
+    Attributes:
+        record: What was seen; the empty one stands for no Lease at all.
+        since: When it was first seen like this, in seconds of one's own clock.
+    """
+
+    record: LeaseRecord
+    since: float
+
+    def then(self, record: LeaseRecord, now: float) -> Sighting:
+        """Return what is known after another look."""
+        return self if record == self.record else Sighting(record, now)
+
+    def over_at(self, *, least: float, most: float) -> float:
+        """Return when it is over if it is not renewed.
+
+        Args:
+            least: Seconds for which any record is honoured, whatever it says of itself.
+            most: Seconds after which none is: whoever may write a Lease may write any duration.
+        """
+        return self.since + min(max(float(self.record.duration), least), most)
+
+
+@dataclass(frozen=True)
 class Lease:
     """A Lease at one version.
 

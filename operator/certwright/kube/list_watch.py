@@ -145,6 +145,8 @@ class ListWatch:
         self._clock = clock
         self._listed = False
         self.state = State.STARTING
+        self.settled = asyncio.Event()
+        """Set once it is known what there is: everything was told, nothing is served, or it may not be seen."""
 
     @property
     def trouble(self) -> str | None:
@@ -306,6 +308,7 @@ class ListWatch:
         self._version, self._newest, self._failures, self._failure = -1, -1, 0, None
         self._refused_since = None
         self.state = State.ABSENT
+        self.settled.set()
         await asyncio.sleep(self._pace.absent * random.uniform(0.8, 1.2))  # noqa: S311 - jitter, no secret
 
     async def _rest(self, times: int) -> None:
@@ -320,6 +323,8 @@ class ListWatch:
         words = str(error)
         if words != self._failure and (self._failures or isinstance(error, Forbidden)):
             logger.warning("%s cannot be watched; the operator sees no changes until they can: %s", self._what, words)
+        if isinstance(error, Forbidden):
+            self.settled.set()
         if not _is_refusal(error):
             self._refused_since = None
         elif self._refused_since is None:
@@ -337,6 +342,7 @@ class ListWatch:
             logger.info("the API server now serves %s", self._what)
         self._listed, self._failures, self._failure, self._refused_since = True, 0, None, None
         self.state = State.WATCHING
+        self.settled.set()
 
 
 def _is_refusal(error: KubeError) -> bool:
@@ -369,6 +375,11 @@ class ListWatches:
         """What is not seen and why; None if everything is."""
         found = [said for one in self._watches if (said := one.trouble) is not None]
         return "; ".join(found[:3]) or None
+
+    async def settled(self) -> None:
+        """Wait until each of them knows what there is, see `ListWatch.settled`."""
+        for one in self._watches:
+            await one.settled.wait()
 
     async def run(self) -> None:
         """Run all of them until cancelled; a defect in one ends this with its error."""

@@ -77,7 +77,9 @@ async def apply(
         for one in assessment.certificates
         if one.moves and (why := _issuer_problem(issuer_title(one.source), there, issuers))
     }
-    certificates = await move_certificates(cluster, assessment.certificates, progress, skipped=skipped)
+    certificates = await move_certificates(
+        cluster, assessment.certificates, progress, skipped=skipped, is_mixed=assessment.is_mixed
+    )
     return Moved(issuers, certificates)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.cert_manager.api import BESIDE
 from certwright.cert_manager.spec import mapping
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
 from certwright.migration.inventory import condition, is_ready
@@ -23,7 +24,12 @@ _SHIM_OWNERS: Final = frozenset({"Ingress", "Gateway", "ListenerSet", "XListener
 
 
 async def move_certificates(
-    cluster: Cluster, certificates: Iterable[Assessed], progress: Progress, *, skipped: Mapping[str, str]
+    cluster: Cluster,
+    certificates: Iterable[Assessed],
+    progress: Progress,
+    *,
+    skipped: Mapping[str, str],
+    is_mixed: bool = False,
 ) -> Outcome:
     """Create our Certificates, and wait until they have taken over what the Secrets hold.
 
@@ -32,6 +38,7 @@ async def move_certificates(
         certificates: What becomes of them; those that stay are left alone.
         progress: Is told.
         skipped: Those that are not moved now, by their titles, and why.
+        is_mixed: Whether cert-manager's controller runs on, without its ACME controllers.
 
     Raises:
         KubeError: The API server refuses, or cannot be asked.
@@ -47,7 +54,8 @@ async def move_certificates(
             outcome.problems[title(ours)] = "a Certificate of ours with this name is there already: it is left as it is"
             continue
         if there is None:
-            await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours))
+            marks = {BESIDE: one.uid} if is_mixed else {}
+            await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours, marks))
             progress.tell(f"{title(ours)} created; its key is kept for the trial")
         waited.append(title(ours))
     await _wait_taken_over(cluster, waited, outcome, progress)
@@ -69,12 +77,14 @@ def as_moved(one: Assessed, ours: Mapping[str, Any], marks: Mapping[str, str] | 
     return manifest
 
 
-async def _on_trial(cluster: Cluster, one: Assessed, ours: Mapping[str, Any]) -> dict[str, Any]:
+async def _on_trial(
+    cluster: Cluster, one: Assessed, ours: Mapping[str, Any], marks: Mapping[str, str]
+) -> dict[str, Any]:
     """Return our Certificate for the trial: the key in the Secret stays, and the Secret stays whatever happens."""
     spec = {name: value for name, value in ours["spec"].items() if name != "secretOwnerReference"}
     secret = await cluster.read(SECRETS, ours["metadata"].get("namespace"), spec["secretName"])
     spec["privateKey"] = {"rotationPolicy": "Never"}
-    return {**as_moved(one, ours, {TRIAL: digest_of(secret)}), "spec": spec}
+    return {**as_moved(one, ours, {TRIAL: digest_of(secret), **marks}), "spec": spec}
 
 
 async def _wait_taken_over(cluster: Cluster, waited: Collection[str], outcome: Outcome, progress: Progress) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.cert_manager.api import CONTROLLER_LEASE
 from certwright.cert_manager.controller_flags import containers_of, controller_container
 from certwright.cert_manager.spec import mapping
+from certwright.kube.lease import LeaseRecord, Sighting
 from certwright.migration.cluster import DEPLOYMENTS, LEASES
 from certwright.migration.marks import ARGUMENTS, REPLICAS
 from certwright.migration.progress import mark_of
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 
 WITHOUT_ACME: Final = "--controllers=*,-ingress-shim,-certificaterequests-issuer-acme,-orders,-challenges"
 """What a controller is started with that has issuers without ACME to look after, and nothing else."""
+SHORTEST_LEASE: Final = 15.0
+LONGEST_LEASE: Final = 3600.0
+"""Seconds for which its Lease is honoured without a renewal, whatever it says of itself; it renews every 15."""
 
 
 async def stop_controller(cluster: Cluster, inventory: Inventory, progress: Progress, *, keep: bool) -> str:
@@ -104,17 +108,11 @@ def _template(deployment: Mapping[str, Any], arguments: list[str]) -> dict[str, 
 async def _wait_for_lease(cluster: Cluster, namespace: str, progress: Progress) -> str:
     """Wait until nobody holds its Lease: it is given up, or was not renewed for as long as it lasts."""
     loop = asyncio.get_running_loop()
-    seen, since = "", loop.time()
+    seen = Sighting(LeaseRecord(), loop.time())
     async for _ in progress.looks():
         lease = await cluster.read(LEASES, namespace, CONTROLLER_LEASE)
-        spec = mapping(lease.get("spec")) if lease is not None else {}
-        if not spec.get("holderIdentity"):
-            return ""
-        renewed = str(spec.get("renewTime"))
-        if renewed != seen:
-            seen, since = renewed, loop.time()
-        lasts = spec.get("leaseDurationSeconds")
-        if loop.time() - since > (lasts if isinstance(lasts, int) and 0 < lasts <= 3600 else 60):  # noqa: PLR2004
+        seen = seen.then(LeaseRecord.of(mapping(mapping(lease).get("spec"))), loop.time())
+        if not seen.record.holder or loop.time() > seen.over_at(least=SHORTEST_LEASE, most=LONGEST_LEASE):
             return ""
     return (
         f"somebody still holds the Lease {namespace}/{CONTROLLER_LEASE}: another cert-manager runs, or something has "

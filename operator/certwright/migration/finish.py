@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from certwright.cert_manager.api import FINALIZERS, GROUP
+from certwright.cert_manager.api import BESIDE, FINALIZERS, GROUP
 from certwright.cert_manager.spec import mapping
 from certwright.migration.certificates import as_moved
 from certwright.migration.cluster import (
@@ -100,7 +100,8 @@ async def _finish_certificate(cluster: Cluster, one: Assessed, outcome: Outcome,
         outcome.problems[name] = "is a Certificate for another Secret with Certwright: cert-manager's stays"
         return
     if mark_of(there, MOVED) is not None:
-        await cluster.apply(OUR_CERTIFICATES, as_moved(one, ours))
+        beside = mark_of(there, BESIDE)
+        await cluster.apply(OUR_CERTIFICATES, as_moved(one, ours, {BESIDE: beside} if beside is not None else None))
     await _disown(cluster, one.source, namespace, ours["spec"]["secretName"])
     await cluster.delete(THEIRS_BY_KIND["Certificate"], one.source)
     outcome.done += 1

@@ -244,7 +244,11 @@ API_URL: Final = TextRule(
     message="is not an https:// URL of host and path, such as https://dns.example.net:8443/acme",
     max_length=512,
     hints=(
-        Hint("^http://", "must start with https://: credentials are sent there"),
+        Hint(
+            "^http://",
+            "must start with https://, as credentials are sent there: put a proxy that speaks TLS in front of a server "
+            "that does not, and set caBundle if its certificate is from a CA of your own",
+        ),
         Hint("^https://[^/]*@", "must not contain a user name or password"),
         Hint("[?#]", "must not have a query or a fragment"),
     ),

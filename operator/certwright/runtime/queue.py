@@ -5,10 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter, OrderedDict, deque
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
+
+MAX_ASIDE: Final = 512
+"""Looks that hold no worker; each takes some memory."""
+MAX_ASIDE_OF_NAMESPACE: Final = 256
 
 K = TypeVar("K", bound="Hashable")
 H = TypeVar("H", bound="Hashable")
@@ -46,6 +50,7 @@ class WorkQueue(Generic[K]):
     - The last quarter of the workers is for namespaces that hold none.
     - The eighth before is for issuers that hold none.
     - One CA never has more than three quarters of the workers waiting for it, from whatever namespaces.
+    - A look that waits long for somebody outside steps aside: it holds its key, and no worker.
 
     Args:
         place_of: Tells whose turn a key takes; asked when the key is added.
@@ -64,8 +69,10 @@ class WorkQueue(Generic[K]):
         self._waiting: OrderedDict[str, OrderedDict[Hashable, deque[_Waiting[K]]]] = OrderedDict()
         self._queued: set[K] = set()
         self._held: dict[K, tuple[Place, float]] = {}
+        self._aside: dict[K, Place] = {}
         self._again: set[K] = set()
         self._of_namespace: Counter[str] = Counter()
+        self._aside_of_namespace: Counter[str] = Counter()
         self._of_issuer: Counter[tuple[str, Hashable]] = Counter()
         self._of_authority: Counter[Hashable] = Counter()
         self._idle: deque[asyncio.Future[None]] = deque()
@@ -80,6 +87,11 @@ class WorkQueue(Generic[K]):
     def held(self) -> int:
         """How many keys workers hold now."""
         return len(self._held)
+
+    @property
+    def aside(self) -> int:
+        """How many keys are looked at without a worker."""
+        return len(self._aside)
 
     @property
     def oldest_wait(self) -> float:
@@ -105,7 +117,7 @@ class WorkQueue(Generic[K]):
         """Ask for a look at this key."""
         if self._closed or key in self._queued:
             return
-        if key in self._held:
+        if key in self._held or key in self._aside:
             self._again.add(key)
         elif self._may_take(self._enqueue(key)):
             self._wake_worker()
@@ -128,16 +140,37 @@ class WorkQueue(Generic[K]):
 
     def done(self, key: K) -> None:
         """Let go of a key that `take` returned."""
-        place, _ = self._held.pop(key)
-        _let_go(self._of_namespace, place.namespace)
-        _let_go(self._of_issuer, (place.namespace, place.issuer))
-        _let_go(self._of_authority, place.authority)
+        place = self._aside.pop(key, None)
+        if place is None:
+            self._let_go_of_worker(key)
+        else:
+            _let_go(self._aside_of_namespace, place.namespace)
         if key in self._again:
             self._again.remove(key)
             if not self._closed:
                 self._enqueue(key)
         # Somebody's share has room again: a worker that found nothing it may take can go on.
         self._wake_worker()
+
+    def step_aside(self, key: K) -> bool:
+        """Give back the worker of a key that `take` returned; return whether that is possible now.
+
+        The key is held until `done` nonetheless. Another worker has to take the place of the one that goes on with it.
+        """
+        namespace = self._held[key][0].namespace
+        if len(self._aside) >= MAX_ASIDE or self._aside_of_namespace[namespace] >= MAX_ASIDE_OF_NAMESPACE:
+            return False
+        self._aside[key] = self._let_go_of_worker(key)
+        self._aside_of_namespace[namespace] += 1
+        self._wake_worker()
+        return True
+
+    def _let_go_of_worker(self, key: K) -> Place:
+        place, _ = self._held.pop(key)
+        _let_go(self._of_namespace, place.namespace)
+        _let_go(self._of_issuer, (place.namespace, place.issuer))
+        _let_go(self._of_authority, place.authority)
+        return place
 
     def close(self) -> None:
         """Wake every waiting worker with None; what waits is dropped (it is level-triggered: a start finds it)."""

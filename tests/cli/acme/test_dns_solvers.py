@@ -116,3 +116,31 @@ def test_a_file_that_all_can_read_is_told(tmp_path: Path, capsys: pytest.Capture
     (tmp_path / "cf.yaml").chmod(0o644)
     make_solvers(settings, session)
     assert f"all users on this host can read it: chmod 600 {token}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kind", ["dns-01", "dns-account-01", "dns-persist-01"])
+def test_a_zone_and_a_ttl_reach_the_solver_of_each_name(session: Session, token: str, kind: str) -> None:
+    choose: Any = make_solvers(
+        SolverSettings(
+            (kind,),
+            dns=("cloudflare", "example.org=cloudflare"),
+            dns_credentials=(token, f"example.org={token}"),
+            dns_zones=("example.org=acme.example.net",),
+            dns_ttls=("120",),
+        ),
+        session,
+    )
+    ((rest,), (org,)) = (choose(Identifier.parse(name)) for name in ("example.com", "example.org"))
+    found = [getattr(one, "_presenter", one) for one in (rest, org)]
+    assert [(one._zone, one._ttl) for one in found] == [(None, 120), ("acme.example.net", 120)]
+
+
+def test_a_time_that_is_asked_for_is_obeyed_even_if_it_is_the_default(
+    session: Session, token: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CloudflareConfig, "patience", timedelta(minutes=20), raising=False)
+    choose: Any = make_solvers(
+        SolverSettings(dns=("cloudflare",), dns_credentials=(token,), dns_timeout=300.0), session
+    )
+    (solver,) = choose(Identifier.parse("example.com"))
+    assert solver._seconds == 300.0

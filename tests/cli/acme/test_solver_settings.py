@@ -7,6 +7,7 @@ import pytest
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.solver_settings import (
     DnsSpec,
+    RecordOptions,
     SolverSettings,
     SolverSpec,
     anchored,
@@ -14,6 +15,7 @@ from certwright.cli.acme.solver_settings import (
     dns_for_name,
     for_name,
     parse_dns,
+    parse_record_options,
     parse_solver,
 )
 
@@ -114,3 +116,41 @@ def test_files_are_saved_with_absolute_paths(tmp_path: Path, monkeypatch: pytest
     assert anchored_file("cf.yaml") == str(tmp_path / "cf.yaml")
     assert anchored_file("Example.org=cf.yaml") == f"example.org={tmp_path / 'cf.yaml'}"
     assert anchored_file("/etc/a=b.yaml") == "/etc/a=b.yaml"
+
+
+def test_each_provider_creates_records_in_its_zone_with_its_ttl_or_in_those_that_are_for_all() -> None:
+    settings = SolverSettings(
+        dns=("cloudflare", "example.org=route53"),
+        dns_zones=("Example.ORG.=acme.example.net.",),
+        dns_ttls=("300", "example.org=86400"),
+    )
+    assert parse_record_options(settings) == {
+        "": RecordOptions(None, 300),
+        "example.org": RecordOptions("acme.example.net", 86400),
+    }
+    server = SolverSettings(dns=("example.org=a",), nameserver="ns1", dns_zones=("acme.test",), dns_ttls=("1",))
+    assert set(parse_record_options(server).values()) == {RecordOptions("acme.test", 1)}
+    assert parse_record_options(SolverSettings()) == {"": RecordOptions()}
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"dns_ttls": ("60",)}, "--dns-ttl is for records that are created: give --dns PROVIDER or --nameserver"),
+        ({"dns_zones": ("a.test",)}, "--dns-zone is for records that are created"),
+        (
+            {"dns": ("a",), "dns_zones": ("x.test=a.test",)},
+            "--dns-zone x.test=... is for no provider: give --dns x.test",
+        ),
+        ({"dns": ("a",), "dns_ttls": ("60", "90")}, "--dns-ttl is given twice for all names"),
+        *(
+            ({"dns": ("a",), "dns_ttls": (text,)}, f"--dns-ttl {text!r} is not a number of seconds from 1 to 86400")
+            for text in ("0", "86401", "-1", "1.5", "1h", "\u0661", "9" * 50)
+        ),
+        ({"dns": ("a",), "dns_zones": ("b\u00fccher.test",)}, "--dns-zone: .* is not a domain name"),
+        ({"dns": ("a",), "dns_zones": ("a..test",)}, "--dns-zone: .* is not a domain name"),
+    ],
+)
+def test_a_zone_or_a_ttl_that_cannot_be_used_is_refused(settings: dict[str, Any], problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        parse_record_options(SolverSettings(**settings))

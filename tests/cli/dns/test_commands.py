@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,6 +17,7 @@ from certwright.cli.dns.app import dns
 from certwright.cli.dns.check import CheckOptions, check
 from certwright.dns import Propagation, TxtRecord
 from certwright.dns.providers import PROVIDERS
+from certwright.dns.providers.cloudflare import CloudflareConfig
 from certwright.http import transport as transports
 from tests.dns.providers.conformance.double import SECRET
 from tests.dns.providers.test_cloudflare import CloudflareDouble
@@ -59,6 +61,7 @@ class World:
 
     double: CloudflareDouble
     late: bool = False
+    zone: str | None = None
     looks: list[TxtRecord] = field(default_factory=list)
     looked: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -72,7 +75,8 @@ class World:
         self.looks += records
         self.looked.set()
         return [
-            Propagation(one, complete=not self.late and one.value in self.double.values(one.name)) for one in records
+            Propagation(one, complete=not self.late and one.value in self.double.values(one.name, self.zone))
+            for one in records
         ]
 
 
@@ -146,6 +150,52 @@ async def test_what_is_cancelled_is_cleaned_up(world: World, options: CheckOptio
     assert world.double.values("_acme-challenge.www.example.test") == []
 
 
+async def test_the_record_is_created_in_the_zone_and_with_the_ttl_that_are_asked_for(
+    world: World, options: CheckOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.double.add_zone("www.example.test")
+    world.zone = "example.test"
+    seen: list[int] = []
+    create = world.double._create
+
+    def noted(zone: str, body: dict[str, Any]) -> Any:
+        seen.append(body["ttl"])
+        return create(zone, body)
+
+    monkeypatch.setattr(world.double, "_create", noted)
+    outcome = await check(Output(as_json=False, quiet=True), replace(options, zone="Example.TEST.", ttl="300"))
+    zone = next(one["message"] for one in outcome.document["steps"] if one["step"] == "zone")
+    assert (outcome.code, zone, seen) == (0, "the provider has example.test", [300])
+    for zone, message in (
+        ("other.test", "_acme-challenge.www.example.test is not in the zone other.test"),
+        ("a.example.test", "is not in the zone a.example.test"),
+        ("_acme-challenge.www.example.test", "the account has no public zone _acme-challenge.www.example.test"),
+    ):
+        outcome = await check(Output(as_json=False, quiet=True), replace(options, zone=zone))
+        assert said(outcome)[-1] == ("zone", False)
+        assert message in outcome.document["error"]["message"]
+
+
+@pytest.mark.usefixtures("world")
+async def test_the_record_is_looked_for_as_long_as_the_provider_usually_takes_unless_asked_otherwise(
+    options: CheckOptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waits: list[float] = []
+
+    async def until_seen(_look: Any, _records: Any, *, seconds: float, required: bool) -> None:
+        assert required
+        waits.append(seconds)
+
+    monkeypatch.setattr(module, "until_seen", until_seen)
+    asked = (None, 30.0)
+    for seconds in asked:
+        await check(Output(as_json=False, quiet=True), replace(options, seconds=seconds))
+    monkeypatch.setattr(CloudflareConfig, "patience", timedelta(minutes=20), raising=False)
+    for seconds in asked:
+        await check(Output(as_json=False, quiet=True), replace(options, seconds=seconds))
+    assert waits == [300.0, 30.0, 1200.0, 30.0]
+
+
 def test_an_address_and_a_file_with_a_mistake_are_told_with_code_2(tmp_path: Path) -> None:
     (tmp_path / "cf.yaml").write_text(f"token: {SECRET}")
     given = ("--dns-credentials", str(tmp_path / "cf.yaml"))
@@ -155,3 +205,5 @@ def test_an_address_and_a_file_with_a_mistake_are_told_with_code_2(tmp_path: Pat
     assert SECRET not in out + err
     code, _, err = ran("check", "cloudflare", "192.0.2.1")
     assert (code, "is an address" in err) == (2, True)
+    code, _, err = ran("check", "cloudflare", "example.test", "--dns-ttl", "0", "--dns-zone", "example.test")
+    assert (code, "--dns-ttl '0' is not a number of seconds" in err) == (2, True)

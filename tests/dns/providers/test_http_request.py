@@ -1,12 +1,15 @@
-"""A server that speaks lego's protocol, against a double as strict as the protocol as lego's source has it."""
+"""A server that speaks lego's protocol, against a double as strict as that, on which lego's own client works too."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -16,14 +19,19 @@ from certwright.dns.provider import ProviderContext
 from certwright.dns.providers.http_request import HttpRequestConfig
 from certwright.dns.zone import Zone
 from certwright.http.message import Headers, Response
+from certwright.http.transport import HttpxTransport
 from tests.dns.providers.conformance.double import SECRET
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Mapping
+    from pathlib import Path
 
     from certwright.dns import Provider
 
 URL = "https://dns.example.net/acme"
+PLACE: Final = urlsplit(URL).path
+FIELDS: Final = ("content-type", "accept", "authorization")
+"""The header fields that the protocol has."""
 NAME = "_acme-challenge.example.com"
 WILD = [TxtRecord(NAME, "value-of-the-apex"), TxtRecord(NAME, "value-of-the-wildcard")]
 
@@ -33,14 +41,16 @@ class HttpReqServer:
 
     Attributes:
         values: The values at each name.
-        bodies: The bodies as they came.
         answers: Status codes to give before any other.
+        requests: What was sent and let in: method, path, the header fields that the protocol has, body.
         held: Zones whose calls are not answered until the event is set.
+        raw: Whether it speaks the mode RAW, in which it is told the key authorization and makes the record itself.
     """
 
-    def __init__(self, *, authenticated: bool = True) -> None:
+    def __init__(self, *, authenticated: bool = True, raw: bool = False) -> None:
+        self.raw = raw
+        self.requests: list[tuple[str, str, dict[str, str | None], dict[str, Any]]] = []
         self.values: dict[str, list[str]] = {}
-        self.bodies: list[tuple[str, bytes]] = []
         self.answers: list[int] = []
         self.held: dict[str, asyncio.Event] = {}
         self.at_work: Counter[str] = Counter()
@@ -50,9 +60,12 @@ class HttpReqServer:
         self.broken_look_up = False
 
     def provider(self) -> Provider:
+        return self.config(f"{URL}/").build(self.context())
+
+    def config(self, url: str) -> HttpRequestConfig:
         if self.authorization is None:
-            return HttpRequestConfig(f"{URL}/").build(self.context())
-        return HttpRequestConfig(f"{URL}/", Credential("acme\n"), Credential(SECRET)).build(self.context())
+            return HttpRequestConfig(url)
+        return HttpRequestConfig(url, Credential("acme\n"), Credential(SECRET))
 
     def context(self) -> ProviderContext:
         return ProviderContext(self._find_zone, lambda: self)
@@ -84,11 +97,11 @@ class HttpReqServer:
         assert method == "POST"
         assert path in ("/present", "/cleanup"), path
         assert given["content-type"] == "application/json"
+        assert given["accept"] == "application/json"
         body: dict[str, Any] = json.loads(content)
-        assert body.keys() == {"fqdn", "value"}, body
-        assert body["fqdn"].endswith("."), "absolute"
-        self.bodies.append((path, content))
-        await self._change(path, body["fqdn"].rstrip("."), body["value"])
+        fqdn, value = _of_key_authorization(body) if self.raw else _of_record(body)
+        self.requests.append((method, path, {name: given.get(name) for name in FIELDS}, body))
+        await self._change(path, fqdn.removesuffix("."), value)
         return 200
 
     async def _change(self, path: str, name: str, value: str) -> None:
@@ -106,6 +119,46 @@ class HttpReqServer:
         self.at_work[zone] -= 1
 
     async def aclose(self) -> None: ...
+
+
+def _of_record(body: dict[str, Any]) -> tuple[str, str]:
+    assert body.keys() == {"fqdn", "value"}, body
+    assert body["fqdn"].endswith("."), "absolute"
+    return body["fqdn"], body["value"]
+
+
+def _of_key_authorization(body: dict[str, Any]) -> tuple[str, str]:
+    assert body.keys() == {"domain", "token", "keyAuth"}, body
+    assert body["keyAuth"].startswith(f"{body['token']}."), "RFC 8555 section 8.1"
+    digest = hashlib.sha256(body["keyAuth"].encode()).digest()
+    return f"_acme-challenge.{body['domain']}.", base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+@asynccontextmanager
+async def served(api: HttpReqServer) -> AsyncIterator[str]:
+    """Serve a double over real HTTP; yields the URL that `/present` and `/cleanup` come after."""
+    from aiohttp import web  # noqa: PLC0415 - loading it takes long
+
+    wrong: list[AssertionError] = []
+
+    async def answer(request: web.BaseRequest) -> web.Response:
+        try:
+            path = request.path.removeprefix(PLACE)
+            status = await api.answer(request.method, path, dict(request.headers), await request.read())
+        except AssertionError as error:
+            wrong.append(error)
+            status = 500
+        return web.Response(status=status)
+
+    runner = web.ServerRunner(web.Server(answer))
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}{PLACE}/"
+    finally:
+        await runner.cleanup()
+    assert wrong == []
 
 
 @pytest.fixture
@@ -179,7 +232,7 @@ async def test_one_that_is_out_of_service_is_not_asked_for_each_value(api: HttpR
     with pytest.raises(ProviderUnreachable, match="out of service") as caught:
         await api.provider().present(WILD)
     assert caught.value.names == (NAME,)
-    assert api.bodies == []
+    assert api.requests == []
 
 
 @pytest.mark.parametrize(
@@ -207,3 +260,81 @@ async def test_a_server_that_never_does_it_is_an_error_and_no_other(api: HttpReq
     api.answers = [500]
     with pytest.raises(DnsError):
         await api.provider().clean_up(WILD)
+
+
+APEX: Final = ("example.com", "token-of-the-apex", "token-of-the-apex.thumbprint")
+WILDCARD: Final = ("example.com", "token-of-the-wildcard", "token-of-the-wildcard.thumbprint")
+"""Domain, token and key authorization, as lego is given them by an order: that of a wildcard without its `*.`."""
+
+
+async def lego_makes(lego: Path, url: str, *groups: tuple[str, ...], mode: str = "", password: str = SECRET) -> str:
+    """Have lego make changes; returns what it says of a failure, or nothing."""
+    process = await asyncio.create_subprocess_exec(
+        lego,
+        *(argument for group in groups for argument in group),
+        env={
+            "HTTPREQ_ENDPOINT": url,
+            "HTTPREQ_MODE": mode,
+            "HTTPREQ_USERNAME": "acme" if password else "",
+            "HTTPREQ_PASSWORD": password,
+            # The name is what it is about, not a CNAME that the DNS of this machine may have there.
+            "LEGO_DISABLE_CNAME_SUPPORT": "true",
+        },
+        stderr=asyncio.subprocess.PIPE,
+    )
+    _, said = await process.communicate()
+    assert (process.returncode == 0) == (said == b"")
+    return said.decode()
+
+
+def records_of(*challenges: tuple[str, str, str]) -> list[TxtRecord]:
+    found = []
+    for domain, token, key_authorization in challenges:
+        name, value = _of_key_authorization({"domain": domain, "token": token, "keyAuth": key_authorization})
+        found.append(TxtRecord(name, value, domain))
+    return found
+
+
+async def ours_makes(api: HttpReqServer, url: str) -> None:
+    async with HttpxTransport(allow_insecure=True, trust_env=False) as transport:
+        context = ProviderContext(api._find_zone, lambda: transport)
+        provider = api.config(url).build(context)
+        await provider.present(records_of(APEX, WILDCARD))
+        await provider.clean_up(records_of(APEX))
+
+
+@pytest.mark.parametrize("authenticated", [True, False], ids=["authenticated", "open"])
+async def test_our_requests_are_those_of_legos_own_client(lego: Path, *, authenticated: bool) -> None:
+    theirs, ours = (HttpReqServer(authenticated=authenticated) for _ in range(2))
+    foreign = {NAME: ["foreign"]}
+    theirs.values, ours.values = dict(foreign), dict(foreign)
+    changes = (("present", *APEX), ("present", *WILDCARD), ("cleanup", *APEX))
+    async with served(theirs) as url:
+        assert await lego_makes(lego, url, *changes, password=SECRET if authenticated else "") == ""
+    async with served(ours) as url:
+        await ours_makes(ours, url)
+    assert [path for _, path, _, _ in theirs.requests] == ["/present", "/present", "/cleanup"]
+    assert ours.requests == theirs.requests
+    assert ours.values == theirs.values == {NAME: sorted(["foreign", records_of(WILDCARD)[0].value])}
+
+
+async def test_lego_in_raw_mode_leaves_what_we_leave_in_the_default_mode(lego: Path, api: HttpReqServer) -> None:
+    theirs = HttpReqServer(raw=True)
+    changes = (("present", *APEX), ("present", *WILDCARD), ("cleanup", *APEX))
+    async with served(theirs) as url:
+        assert await lego_makes(lego, url, *changes, mode="RAW") == ""
+    async with served(api) as url:
+        await ours_makes(api, url)
+    assert len(theirs.requests) == len(api.requests) == 3
+    assert theirs.values == api.values == {NAME: [records_of(WILDCARD)[0].value]}
+
+
+async def test_lego_and_we_fail_alike(lego: Path, api: HttpReqServer) -> None:
+    async with served(api) as url:
+        assert "401" in await lego_makes(lego, url, ("present", *APEX), password="wrong")
+        for status in (404, 400):
+            api.answers = [status] * 3
+            assert str(status) in await lego_makes(lego, url, ("present", *APEX))
+            with pytest.raises(ProviderRefused, match=str(status)):
+                await ours_makes(api, url)
+    assert (api.requests, api.values) == ([], {})

@@ -30,12 +30,13 @@ PROJECT, OTHER = "11111111-1111-1111-1111-111111111111", "22222222-2222-2222-222
 
 
 class ScalewayDouble(RecordsDouble):
-    """The API v2beta1: zones in two parts, records that a list of changes adds and deletes, all of it or nothing.
+    """The API v2beta1: zones in two parts, records that a list of changes adds and deletes.
 
     Attributes:
         projects: The Project of each zone, by the zone's ID.
         busy: How many changes are refused because the zone is being changed.
         largest: The largest page that it gives, whatever was asked for.
+        whole: Whether nothing of a refused request is carried out; what the API does is not documented.
     """
 
     url = "https://api.scaleway.com"
@@ -47,6 +48,7 @@ class ScalewayDouble(RecordsDouble):
         self.projects: dict[str, str] = {}
         self.busy = 0
         self.largest = 100
+        self.whole = True
         self.done: list[tuple[str, str, Any]] = []
 
     def provider(self, project: str | None = None) -> Provider:
@@ -112,7 +114,7 @@ class ScalewayDouble(RecordsDouble):
                 assert what.keys() == {"id"}
                 gone = self.records[zone].pop(what["id"], None)
                 if gone is None:
-                    self.records[zone] = before
+                    self.records[zone] = before if self.whole else self.records[zone]
                     return refusal(404, "not_found", resource="record", resource_id=what["id"])
                 done.append(("delete", gone.name, unquoted(gone.value)))
                 continue
@@ -121,7 +123,7 @@ class ScalewayDouble(RecordsDouble):
             for one in what["records"]:
                 made = self._add(zone, one)
                 if made is None:
-                    self.records[zone] = before
+                    self.records[zone] = before if self.whole else self.records[zone]
                     return refusal(400, "invalid_arguments", details=[{"argument_name": "records"}])
                 added.append(self._shown(zone, made))
                 done.append(("add", made.name, unquoted(made.value)))
@@ -246,6 +248,19 @@ class TestScaleway(Conformance, AgreesWithLexicon):
         provider = api.provider()
         await provider.present(WILD)
         api.before_write = lambda: api.drop(NAME, OURS.value)
+        await provider.clean_up(WILD)
+        assert api.values(NAME) == []
+
+    @pytest.mark.parametrize("whole", [True, False])
+    async def test_a_refused_request_is_made_to_its_end_whatever_was_carried_out_of_it(
+        self, api: ScalewayDouble, *, whole: bool
+    ) -> None:
+        api.whole = whole
+        provider = api.provider()
+        api.before_write = lambda: api.put(NAME, WILD[1].value)
+        await provider.present(WILD)
+        assert api.values(NAME) == sorted(one.value for one in WILD)
+        api.before_write = lambda: api.drop(NAME, WILD[1].value)
         await provider.clean_up(WILD)
         assert api.values(NAME) == []
 

@@ -5,7 +5,7 @@ A status says what was put in place, or was about to be: that is all that clean-
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import urlsplit
 
 from certwright.challenges.persistent_record import PersistentRecordResponse
@@ -21,17 +21,21 @@ from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
 from certwright.issuers.solver_choice import fitting_solvers
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
+from certwright.runtime.aside import aside_if_slow
 from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
+    from certwright.challenges.response import Sighting
     from certwright.issuers.registry import SolverSource
     from certwright.reasons import Reason
     from certwright.resources import AuthorizationStatus, CertificateStatus
+
+T = TypeVar("T")
 
 
 async def presenters_for(
@@ -94,7 +98,34 @@ async def same_presenters(
 
 async def present_all(responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]) -> None:
     """Put all responses in place together, all presenters at the same time."""
-    await gather_all(presenter.present(group) for presenter, group in by_presenter(responses, presenters))
+    await gather_all(_waiting(group, presenter.present) for presenter, group in by_presenter(responses, presenters))
+
+
+async def clean_up_all(responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]) -> None:
+    """Remove all responses, all presenters at the same time."""
+    await gather_all(_waiting(group, presenter.clean_up) for presenter, group in by_presenter(responses, presenters))
+
+
+async def look_for_all(
+    responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]
+) -> dict[str, Sighting]:
+    """Look once for all responses; return what was seen, by authorization name."""
+    groups = by_presenter(responses, presenters)
+    answers = await gather_all(_waiting(group, presenter.check) for presenter, group in groups)
+    by_response = {
+        response: sighting
+        for (_, group), sightings in zip(groups, answers, strict=True)
+        for response, sighting in zip(group, sightings, strict=True)
+    }
+    return {name: by_response[response] for name, response in responses.items()}
+
+
+async def _waiting(group: list[ChallengeResponse], act: Callable[[list[ChallengeResponse]], Awaitable[T]]) -> T:
+    """Wait for a DNS provider, or for name servers, without keeping others from being looked at."""
+    if not records_of(group):
+        return await act(group)
+    async with aside_if_slow():
+        return await act(group)
 
 
 def by_presenter(

@@ -6,8 +6,9 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from certwright.certificates.left import left_records
 from certwright.certificates.order.responses import (
-    by_presenter,
+    clean_up_all,
     files_of,
     presented_objects,
     presented_responses,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from certwright.certificates.tools import Tools
     from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse
+    from certwright.issuers.left_records import Cause
     from certwright.issuers.registry import SolverSource
 
 logger = logging.getLogger(__name__)
@@ -57,7 +59,7 @@ class CleanUp(Act):
         except (DnsError, IssuanceError, SolverError, KubeError) as error:
             if not self.last_try:
                 raise
-            leave_behind(observation, tools, f"The last of many attempts failed: {error}")
+            await leave_behind(observation, tools, f"The last of many attempts failed: {error}", "RemovalFailed")
         observation = without_responses(observation, keep_url=self.keep_order)
         yield observation
         if not self.keep_order:
@@ -66,12 +68,18 @@ class CleanUp(Act):
         yield observation.remember(cleaning_up=Backoff())
 
 
-def leave_behind(observation: Observation, tools: Tools, why: str) -> None:
-    """Give up on the responses that are still outside, and say so."""
-    records = records_of(presented_responses(observation.status).values())
-    left = [f"the TXT record {name}" for name in sorted({record.name for record in records})]
-    left += [f"{one.kind} {one.name}" for one in presented_objects(observation.status)]
-    message = f"Could not be removed and is left behind: {', '.join(left)}. {why}"
+async def leave_behind(observation: Observation, tools: Tools, why: str, cause: Cause) -> None:
+    """Go on without the responses that are still outside, and say so; records are on the list of the sweep before.
+
+    Raises:
+        KubeError: The list cannot be written now.
+    """
+    left = left_records(observation, tools.registry, cause, tools.clock())
+    await tools.left.write_down(left, observation.memory.presenters)
+    shown = [f"the TXT record {name}" for name in sorted({one.record.name for one in left})]
+    shown += [f"{one.kind} {one.name}" for one in presented_objects(observation.status)]
+    goes_on = f" The operator goes on trying to remove it: see the Events of {left[0].issuer}." if left else ""
+    message = f"Could not be removed and is left behind: {', '.join(shown)}. {why}{goes_on}"
     logger.warning("%s: %s", observation.certificate.display_name, message)
     tools.recorder.record(observation.subject, "Warning", "LeftBehind", message)
     tools.ledger.forget(observation.uid)
@@ -109,7 +117,7 @@ async def _remove_records(observation: Observation, tools: Tools, responses: Map
         needed = {name: response for name, response in responses.items() if response in removable}
         if needed:
             presenters = await _presenters_of(observation, tools, needed)
-            await gather_all(presenter.clean_up(group) for presenter, group in by_presenter(needed, presenters))
+            await clean_up_all(needed, presenters)
 
 
 async def _remove_files(observation: Observation, tools: Tools, responses: Mapping[str, ChallengeResponse]) -> None:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.finalizer import hold
+from certwright.certificates.left import left_records
 from certwright.certificates.order.responses import (
     as_objects,
-    by_presenter,
+    clean_up_all,
     files_of,
     must_be_held,
     objects_to_make,
@@ -22,6 +23,7 @@ from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.concurrency import gather_all
 from certwright.dns import DnsError
+from certwright.text import listed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -117,12 +119,14 @@ async def _leave_other_places(observation: Observation, tools: Tools, presenters
     async with tools.ledger.releasing(observation.uid, records) as removable:
         gone = {name: response for name, response in moved.items() if response in removable}
         try:
-            await gather_all(presenter.clean_up(group) for presenter, group in by_presenter(gone, before))
+            await clean_up_all(gone, before)
         except DnsError as error:
+            left = left_records(observation, tools.registry, "ProviderChanged", tools.clock(), gone)
+            await tools.left.write_down(left, before)
             names = sorted({record.name for record in removable})
-            left = f"{', '.join(names[:3])}{' and more' if len(names) > 3 else ''}"  # noqa: PLR2004 - a line to be read
             message = (
-                f"The issuer's DNS provider was changed; these records are left at the previous one: {left}. {error}."
+                "The issuer's DNS provider was changed; these records are left at the previous one: "
+                f"{listed(names)}. {error}. The operator removes them there later, if it can."
             )
             logger.warning("%s: %s", observation.certificate.display_name, message)
             tools.recorder.record(observation.subject, "Warning", "LeftBehind", message)

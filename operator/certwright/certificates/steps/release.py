@@ -29,7 +29,7 @@ class Release(Act):
     async def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
         """Let the Certificate go. Raises `KubeError`."""
         if presented_responses(observation.status):
-            leave_behind(observation, tools, "The Certificate is deleted anyway.")
+            await leave_behind(observation, tools, "The Certificate is deleted anyway.", "CertificateGone")
         if is_unrevoked(observation):
             tell_not_revoked(observation, tools, "It could not be done within ten minutes.")
         observation = await let_go(observation, tools)

@@ -33,6 +33,8 @@ SHORTEST_PAUSE: Final = dt.timedelta(seconds=1)
 NOTHING: Final = dt.timedelta()
 TRIAL_SPREAD: Final = dt.timedelta(seconds=15)
 """Over so much time those come back who wait for a CA that failed."""
+ABOUT: Final = 0.3
+"""A turn is as good as told if it was told to be this part of the time until then sooner or later."""
 FIRST_REFUSED_PAUSE_SECONDS: Final = 5.0
 LONGEST_REFUSED_PAUSE_SECONDS: Final = 60.0
 """A Secret that is not ours is not watched, so we poll for its removal, often at first, while someone may be at it."""
@@ -154,11 +156,7 @@ class AwaitRoom(RestUntil):
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Say so; that it takes longer is no news."""
-        observation = observation.with_status(next_attempt_time=self.until)
-        before = observation.memory.note
-        if before is None or before.reason != "OrderLimitReached":
-            return _say(observation, tools, "OrderLimitReached", self.message)
-        return observation.noting("OrderLimitReached", self.message, under_way=False)
+        return _say_turn(observation, tools, "OrderLimitReached", self.message, self.until)
 
 
 @dataclass(frozen=True)
@@ -166,19 +164,20 @@ class AwaitRateLimit(RestUntil):
     """The CA has refused requests of the issuer's account: wait for the turn.
 
     Attributes:
-        until: When it comes.
+        until: When to see whether it has come.
+        turn: About when it comes.
         message: For whom and until when everybody waits.
     """
 
+    turn: dt.datetime
     message: str
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Say so."""
-        observation = observation.with_order(next_look_time=self.until).with_status(next_attempt_time=self.until)
-        before = observation.memory.note
-        if before is None or before.reason != "RateLimited":
-            return _say(observation, tools, "RateLimited", self.message)
-        return observation.noting("RateLimited", self.message, under_way=False)
+        # What stays of an attempt that failed makes the plan wait for the time in the status.
+        turn = self.turn if observation.status.order is None else self.until
+        observation = observation.with_order(next_look_time=self.until)
+        return _say_turn(observation, tools, "RateLimited", self.message, turn)
 
 
 @dataclass(frozen=True)
@@ -253,8 +252,8 @@ def _may_change_unseen(observation: Observation, reason: Reason) -> bool:
     issuer = observation.issuer
     if reason == "NamesNotAllowed":
         return issuer is not None and issuer.allowed is not None and needs_labels(issuer.allowed, observation.namespace)
-    # Who claims a Secret first is seen in Certificates, which are watched.
-    return observation.memory.unwatched is not None and reason != "SecretClaimed"
+    # Who claims a Secret is seen in Certificates, which are watched.
+    return observation.memory.unwatched is not None and reason not in {"SecretClaimed", "ClaimedByCertManager"}
 
 
 def _pause_warning(observation: Observation, now: dt.datetime) -> str | None:
@@ -296,6 +295,16 @@ def tell_warning(observation: Observation, tools: Tools) -> None:
 
 def _choice_again(observation: Observation) -> dt.datetime | None:
     return None if observation.choice is None else observation.choice.look_at
+
+
+def _say_turn(observation: Observation, tools: Tools, reason: Reason, message: str, turn: dt.datetime) -> Observation:
+    """Say about when a turn comes, as an Event the first time; that it comes a little sooner or later is no news."""
+    before, now, told = observation.memory.note, tools.clock(), observation.status.next_attempt_time
+    if before is None or before.reason != reason:
+        return _say(observation.with_status(next_attempt_time=turn), tools, reason, message)
+    if told is not None and told > now and abs(turn - told) <= max((turn - now) * ABOUT, SHORTEST_PAUSE):
+        return observation
+    return observation.with_status(next_attempt_time=turn).noting(reason, message, under_way=False)
 
 
 def _say(observation: Observation, tools: Tools, reason: Reason, message: str) -> Observation:

@@ -6,9 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.certificates.order.responses import by_presenter, waiting_reason
+from certwright.certificates.order.responses import look_for_all, waiting_reason
 from certwright.certificates.steps.step import Act
-from certwright.concurrency import gather_all
 from certwright.dns import Propagation
 from certwright.failures import IssuanceError
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
-    from certwright.challenges.presenter import Presenter
     from certwright.challenges.response import ChallengeResponse, Sighting
 
 FIRST_CHECK_SECONDS: Final = 0.2
@@ -42,7 +40,7 @@ class SelfCheck(Act):
         now = tools.clock()
         open_order, presenters = observation.open_order, observation.memory.presenters
         responses = open_order.responses
-        seen = await _look(responses, presenters)
+        seen = await look_for_all(responses, presenters)
         presented_at = open_order.presented_at or now
         if presented_at > now:
             presented_at = now  # the clock was set back: the patience begins again
@@ -82,18 +80,6 @@ class SelfCheck(Act):
         }
         observation = _with_warning(observation, tools, late, words)
         yield observation.noting(waiting_reason(responses), f"{what}.")
-
-
-async def _look(responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]) -> dict[str, Sighting]:
-    """Return what was seen, by authorization name."""
-    groups = by_presenter(responses, presenters)
-    answers = await gather_all(presenter.check(group) for presenter, group in groups)
-    by_response = {
-        response: sighting
-        for (_, group), sightings in zip(groups, answers, strict=True)
-        for response, sighting in zip(group, sightings, strict=True)
-    }
-    return {name: by_response[response] for name, response in responses.items()}
 
 
 def _is_underway(sighting: Sighting) -> bool:

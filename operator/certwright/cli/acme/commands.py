@@ -146,6 +146,24 @@ def issue(
             show_default="$CERTWRIGHT_DNS_...",
         ),
     ] = None,
+    dns_zone: Annotated[
+        list[str] | None,
+        _validation(
+            "--dns-zone",
+            metavar="ZONE",
+            help="Zone in which the records are created; NAMES=ZONE for --dns NAMES=PROVIDER.",
+            show_default="the zone with the longest name that contains the record",
+        ),
+    ] = None,
+    dns_ttl: Annotated[
+        list[str] | None,
+        _validation(
+            "--dns-ttl",
+            metavar="SECONDS",
+            help="How long resolvers may cache the records; ZONE=SECONDS for those of --dns ZONE=PROVIDER.",
+            show_default="60, or the shortest time that the provider takes",
+        ),
+    ] = None,
     nameserver: Annotated[
         str | None, _validation("--nameserver", help="Server that accepts dynamic updates (RFC 2136): HOST[:PORT].")
     ] = None,
@@ -187,8 +205,14 @@ def issue(
         ),
     ] = None,
     dns_timeout: Annotated[
-        float, _validation("--dns-timeout", min=0, help="Seconds to wait until the records are visible.")
-    ] = 300.0,
+        float | None,
+        _validation(
+            "--dns-timeout",
+            min=0,
+            help="Seconds to wait until the records are visible.",
+            show_default="300, or as long as the provider usually takes",
+        ),
+    ] = None,
     dns_check: Annotated[
         DnsCheck,
         _validation("--dns-check", help="If they are not: required fails, advisory continues; off skips the check."),
@@ -313,6 +337,8 @@ def issue(
         tls_port=tls_port,
         dns=tuple(dns or ()),
         dns_credentials=tuple(dns_credentials or ()),
+        dns_zones=tuple(dns_zone or ()),
+        dns_ttls=tuple(dns_ttl or ()),
         nameserver=nameserver,
         tsig_key_file=None if tsig_key_file is None else str(tsig_key_file.absolute()),
         tsig_key_name=tsig_key_name,
@@ -523,6 +549,8 @@ _VALIDATION_FIELDS: Final = {
     "solver": "solvers",
     "dns": "dns",
     "dns_credentials": "dns_credentials",
+    "dns_zone": "dns_zones",
+    "dns_ttl": "dns_ttls",
     "dns_resolver": "resolvers",
     "dns_server": "authoritative",
     **{

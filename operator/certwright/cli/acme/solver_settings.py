@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.cli.acme.exits import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 KINDS: Final = {
     "standalone": "http-01, built-in server",
@@ -67,6 +67,8 @@ class SolverSettings:
         tls_port: Its port.
         dns: DNS providers, as `PROVIDER` or `ZONE=PROVIDER`.
         dns_credentials: Files with what they need, as `FILE` or `ZONE=FILE`.
+        dns_zones: Zones in which they create records, as `ZONE` or `ZONE=ZONE`; without one it is looked up.
+        dns_ttls: Seconds for which resolvers may cache records, as `SECONDS` or `ZONE=SECONDS`.
         nameserver: Server for dynamic updates (RFC 2136), for names that no DNS provider is for.
         tsig_key_file: File with a key in BIND's format, or with a secret alone.
         tsig_key_name: Name of the key, if the file does not contain it.
@@ -74,7 +76,7 @@ class SolverSettings:
         resolvers: Recursive resolvers; none for the system's.
         authoritative: Servers to query for the records, instead of those that the zone lists.
         dns_views: Where the records must be visible, of `DnsView`.
-        dns_timeout: Seconds until the records must be visible.
+        dns_timeout: Seconds until the records must be visible; None for what the DNS provider usually takes.
         dns_check: What to do if they are not.
         persist_until: Expiry of a dns-persist-01 record that is created.
         persist_wildcard: Whether it also covers wildcards and subdomains.
@@ -89,6 +91,8 @@ class SolverSettings:
     tls_port: int = 443
     dns: tuple[str, ...] = ()
     dns_credentials: tuple[str, ...] = ()
+    dns_zones: tuple[str, ...] = ()
+    dns_ttls: tuple[str, ...] = ()
     nameserver: str | None = None
     tsig_key_file: str | None = None
     tsig_key_name: str | None = None
@@ -96,7 +100,7 @@ class SolverSettings:
     resolvers: tuple[str, ...] = ()
     authoritative: tuple[str, ...] = ()
     dns_views: tuple[str, ...] = (DnsView.AUTHORITATIVE.value,)
-    dns_timeout: float = 300.0
+    dns_timeout: float | None = None
     dns_check: str = DnsCheck.REQUIRED.value
     persist_until: datetime | None = None
     persist_wildcard: bool = False
@@ -154,6 +158,28 @@ class DnsSpec:
     zone: str = ""
 
 
+@dataclass(frozen=True)
+class RecordOptions:
+    """How a DNS provider creates its records.
+
+    Attributes:
+        zone: The zone in which it does; None for the one that contains each record.
+        ttl: Seconds for which resolvers may cache them; None for the provider's default.
+    """
+
+    zone: str | None = None
+    ttl: int | None = None
+
+    @classmethod
+    def parse(cls, zone: str | None, ttl: str | None) -> RecordOptions:
+        """Parse one `--dns-zone` and one `--dns-ttl`.
+
+        Raises:
+            UsageError: One of them cannot be used.
+        """
+        return cls(None if zone is None else _record_zone(zone), None if ttl is None else _record_ttl(ttl))
+
+
 def parse_solver(text: str) -> SolverSpec:
     """Parse one `--solver`.
 
@@ -209,6 +235,46 @@ def parse_dns(settings: SolverSettings) -> tuple[DnsSpec, ...]:
             "or leave one of them out"
         )
     return tuple(DnsSpec(provider, files.get(zone), zone) for zone, provider in providers.items())
+
+
+def parse_record_options(settings: SolverSettings) -> Mapping[str, RecordOptions]:
+    """Return the options of each DNS provider, by the zone whose names it is for; empty for all other names.
+
+    What is given without `ZONE=` is for every provider without an option of its own.
+
+    Raises:
+        UsageError: A value cannot be used, or is for no provider.
+    """
+    zones, ttls = _by_zone("--dns-zone", settings.dns_zones), _by_zone("--dns-ttl", settings.dns_ttls)
+    places = {"", *_by_zone("--dns", settings.dns)}
+    for option, given in (("--dns-zone", zones), ("--dns-ttl", ttls)):
+        if given and not settings.dns and settings.nameserver is None:
+            raise UsageError(f"{option} is for records that are created: give --dns PROVIDER or --nameserver as well")
+        for place in given.keys() - places:
+            raise UsageError(f"{option} {place}=... is for no provider: give --dns {place}=PROVIDER as well")
+    return {
+        place: RecordOptions.parse(zones.get(place, zones.get("")), ttls.get(place, ttls.get("")))
+        for place in sorted(places)
+    }
+
+
+def _record_zone(text: str) -> str:
+    from certwright.dns import InvalidName, normalise  # noqa: PLC0415 - only where it is needed
+
+    try:
+        return normalise(text)
+    except InvalidName as error:
+        raise UsageError(f"--dns-zone: {error}") from None
+
+
+def _record_ttl(text: str) -> int:
+    from certwright.resources.dns01 import MAX_TTL  # noqa: PLC0415 - only where it is needed
+
+    # A number with more digits is too long, however many: Python refuses thousands with an error of its own.
+    seconds = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_TTL)) else 0
+    if not 1 <= seconds <= MAX_TTL:
+        raise UsageError(f"--dns-ttl {text[:200]!r} is not a number of seconds from 1 to {MAX_TTL}")
+    return seconds
 
 
 def anchored_file(text: str) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import HttpxTransport
-from certwright.challenges.dns01 import until_seen
+from certwright.challenges.dns01 import PROPAGATION_SECONDS, until_seen
 from certwright.cli.acme.dns_credentials import load_config, provider_name
 from certwright.cli.acme.exec_hook import DnsHook, HookProgram, HttpHook, checked_program
 from certwright.cli.acme.exits import UsageError
@@ -27,6 +27,7 @@ from certwright.cli.acme.solver_settings import (
     dns_for_name,
     for_name,
     parse_dns,
+    parse_record_options,
     parse_solver,
 )
 from certwright.client import (
@@ -52,9 +53,10 @@ if TYPE_CHECKING:
     from certwright.cli.acme.lock import Lock
     from certwright.cli.acme.output import Output
     from certwright.cli.acme.session import Session
-    from certwright.cli.acme.solver_settings import DnsSpec, SolverSpec
+    from certwright.cli.acme.solver_settings import DnsSpec, RecordOptions, SolverSpec
     from certwright.client import Instruction, Proof, Solver, Solvers
     from certwright.dns import Provider
+    from certwright.dns.provider import ProviderConfig
     from certwright.dns.view import View
 
 TSIG_VARIABLE: Final = "CERTWRIGHT_TSIG_SECRET"
@@ -107,6 +109,7 @@ class _SolverFactory:
     def __init__(self, settings: SolverSettings, session: Session) -> None:
         self._settings = settings
         self._session = session
+        self._records = parse_record_options(settings)
         self._view = DnsView(
             resolvers=settings.resolvers or None,
             authoritative=settings.authoritative or None,
@@ -148,26 +151,32 @@ class _SolverFactory:
             case "exec":
                 return self._hook(spec)
             case "manual":
-                steps = ManualSteps(self._session.output, self._view, seconds=settings.dns_timeout)
+                steps = ManualSteps(self._session.output, self._view, seconds=self._patience_for(None))
                 return Manual(spec.argument, steps.ask, tidy=steps.tidy)  # type: ignore[arg-type]  # parse_solver checked it
             case "dns-persist-01":
+                options = self._record_options(which)
                 return DnsPersist01(
                     self._provider(which) if which or settings.nameserver else None,
                     self._view,
                     wildcard=settings.persist_wildcard,
                     persist_until=settings.persist_until,
                     propagation_timeout=self._patience_for(which),
+                    zone=options.zone,
+                    ttl=options.ttl,
                 )
         if which is None and not settings.nameserver:
             raise UsageError(
                 f"--solver {spec.kind} needs what creates records: --dns PROVIDER with --dns-credentials FILE, or a "
                 "server for dynamic updates, --nameserver HOST[:PORT]"
             )
+        options = self._record_options(which)
         return (Dns01 if spec.kind == "dns-01" else DnsAccount01)(
             self._provider(which),
             None if settings.dns_check == DnsCheck.OFF else self._view,
             propagation_timeout=self._patience_for(which),
             required=settings.dns_check == DnsCheck.REQUIRED,
+            zone=options.zone,
+            ttl=options.ttl,
         )
 
     def _hook(self, spec: SolverSpec) -> Solver:
@@ -183,7 +192,7 @@ class _SolverFactory:
             program,
             spec.exec_type,
             None if settings.dns_check == DnsCheck.OFF else self._view,
-            propagation_timeout=settings.dns_timeout,
+            propagation_timeout=self._patience_for(None),
             required=settings.dns_check == DnsCheck.REQUIRED,
         )
 
@@ -205,14 +214,17 @@ class _SolverFactory:
             config = load_config(provider_name(which.provider), file, self._session.warn_of_readers)
             servers = (self._settings.resolvers, self._settings.authoritative)
             self._providers[which] = self._session.provider(config, self._view, servers)
-            self._patience[which] = getattr(config, "patience", timedelta()).total_seconds()
+            self._patience[which] = patience_of(config)
         return self._providers[which]
 
     def _patience_for(self, which: DnsSpec | None) -> float:
         """Return how long records are looked for: as asked, else as long as the provider usually takes."""
-        given = self._settings.dns_timeout
-        usual = self._patience.get(which, 0.0) if which is not None else 0.0
-        return max(given, usual) if given == SolverSettings.dns_timeout else given
+        if self._settings.dns_timeout is not None:
+            return self._settings.dns_timeout
+        return PROPAGATION_SECONDS if which is None else self._patience.get(which, PROPAGATION_SECONDS)
+
+    def _record_options(self, which: DnsSpec | None) -> RecordOptions:
+        return self._records["" if which is None else which.zone]
 
     def _updates(self) -> Rfc2136Provider:
         if self._server_provider is None:
@@ -222,6 +234,12 @@ class _SolverFactory:
                 self._settings.nameserver or "", tsig=load_tsig_key(self._settings), zones=self._view.find_zone
             )
         return self._server_provider
+
+
+def patience_of(config: ProviderConfig) -> float:
+    """Return how many seconds a provider's records are looked for, unless the user says otherwise."""
+    usual: timedelta = getattr(config, "patience", timedelta())
+    return max(PROPAGATION_SECONDS, usual.total_seconds())
 
 
 def _views(settings: SolverSettings) -> list[View]:

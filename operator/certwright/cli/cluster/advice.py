@@ -7,6 +7,9 @@ from typing import Final
 OPERATOR_RETRIES: Final = "Nothing, unless it lasts: the operator tries again by itself."
 _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("SecretNotOurs", "SecretClaimed"): "Choose another secretName, or delete what is in the way if you own it.",
+    ("ClaimedByCertManager",): (
+        "Let one of the two look after the Secret: kubectl certwright migrate, or delete one of the two Certificates."
+    ),
     ("SecretImmutable",): "Delete the Secret, and the operator creates it again.",
     ("SecretContested",): "Find out what changes the Secret (its managedFields, the API server's audit log); stop it.",
     ("OrderedTooOften",): "Find out what deletes or changes the Secret, the spec or the issuer; then wait.",
@@ -25,7 +28,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("UserActionRequired",): "Visit the link in the message.",
     ("IssuerNotFound",): "Create the issuer, or correct issuerRef.",
     ("DNSServerUnreachable", "DNSLookupFailed"): (
-        "Check the name server's address and port, and network policies between it and the operator's pod."
+        "Check the name server's address and port, and network policies between it and the operator."
     ),
     ("DNSProviderUnreachable",): "Check network policies, the proxy and the status of the DNS provider.",
     ("DNSProviderRefused",): "Give the credentials of the solver, or the operator, the right that the message names.",
@@ -46,7 +49,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("SolverImageUnknown",): "Set the chart's image, or start the operator with --solver-image.",
     ("TemplateRefused",): "Remove the label or annotation that the message names, or extend http01.templates.",
     ("CAUnreachable", "CAMalformedResponse", "CAInternalError", "BadNonce", "DeadlineExceeded"): (
-        "Check the CA's status page, and that the operator's pod reaches it: kubectl certwright check."
+        "Check the CA's status page, and that the operator reaches it: kubectl certwright check."
     ),
     ("CAUntrusted", "InvalidCABundle"): "Set the issuer's caBundle to the certificates of the CA's web server.",
     ("CAAddressRefused",): "Correct the issuer's server.",

@@ -77,9 +77,32 @@ def check(
             show_default="authoritative",
         ),
     ] = None,
+    dns_zone: Annotated[
+        str | None,
+        typer.Option(
+            "--dns-zone",
+            help="Zone in which the record is created.",
+            show_default="the zone with the longest name that contains it",
+        ),
+    ] = None,
+    dns_ttl: Annotated[
+        str | None,
+        typer.Option(
+            "--dns-ttl",
+            metavar="SECONDS",
+            help="How long resolvers may cache the record.",
+            show_default="60, or the shortest time that the provider takes",
+        ),
+    ] = None,
     dns_timeout: Annotated[
-        float, typer.Option("--dns-timeout", min=0, help="Seconds to wait until the record is visible.")
-    ] = 300.0,
+        float | None,
+        typer.Option(
+            "--dns-timeout",
+            min=0,
+            help="Seconds to wait until the record is visible.",
+            show_default="300, or as long as the provider usually takes",
+        ),
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     debug: Debug = False,
@@ -96,6 +119,8 @@ def check(
         resolvers=tuple(dns_resolver or ()),
         servers=tuple(dns_server or ()),
         views=tuple(view.value for view in dns_view or (DnsView.AUTHORITATIVE,)),
+        zone=dns_zone,
+        ttl=dns_ttl,
         seconds=dns_timeout,
     )
     run_plain("check", lambda output: run_check(output, options), Shown(as_json=as_json, quiet=quiet, debug=debug))

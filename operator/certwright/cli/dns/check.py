@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import Identifier, base64url, dns01_name
-from certwright.challenges.dns01 import until_seen
+from certwright.challenges.dns01 import check_zone, until_seen
 from certwright.challenges.errors import NotVisible
 from certwright.cli.acme.dns_credentials import load_config, provider_name
 from certwright.cli.acme.exits import ExitCode, UsageError
 from certwright.cli.acme.failures import describe, message
 from certwright.cli.acme.session import Outcome, warn_of_readers
+from certwright.cli.acme.solver_settings import RecordOptions
+from certwright.cli.acme.solvers import patience_of
 from certwright.dns import DnsError, DnsView, TxtRecord
+from certwright.dns.hosted.provider import HostedProvider
 from certwright.dns.providers import open_provider
 from certwright.dns.view import VIEWS
 
@@ -42,7 +45,9 @@ class CheckOptions:
         resolvers: Recursive resolvers; none for the system's.
         servers: Servers to query for the record, instead of those that the zone lists.
         views: Where the record must be visible.
-        seconds: How long to wait for that.
+        zone: The zone in which it is created, as the user wrote it; None for the one that contains it.
+        ttl: Seconds for which resolvers may cache it, as the user wrote them; None for the provider's default.
+        seconds: How long to wait until it is visible; None for as long as the provider usually takes.
     """
 
     provider: str
@@ -51,7 +56,9 @@ class CheckOptions:
     resolvers: tuple[str, ...] = ()
     servers: tuple[str, ...] = ()
     views: tuple[str, ...] = ("authoritative",)
-    seconds: float = 300.0
+    zone: str | None = None
+    ttl: str | None = None
+    seconds: float | None = None
 
 
 @dataclass
@@ -93,32 +100,41 @@ async def check(output: Output, options: CheckOptions) -> Outcome:
         authoritative=options.servers or None,
         views=[one for one in VIEWS if one in options.views],
     )
+    records = RecordOptions.parse(options.zone, options.ttl)
     config = load_config(provider_name(options.provider), options.file, partial(warn_of_readers, output=output))
+    seconds = patience_of(config) if options.seconds is None else options.seconds
     steps = _Steps(output)
     async with open_provider(config, view=view) as provider:
         origin = "the environment" if options.file is None else str(options.file)
         steps.tell("credentials", f"the fields in {origin} are complete")
-        await _try_out(steps, provider, view, dns01_name(identifier.value.removeprefix("*.")), options.seconds)
+        record = TxtRecord(
+            dns01_name(identifier.value.removeprefix("*.")),
+            base64url.encode(secrets.token_bytes(_VALUE_BYTES)),
+            zone=records.zone,
+            ttl=records.ttl,
+        )
+        await _try_out(steps, provider, view, record, seconds)
     document = {"name": identifier.value, "steps": steps.done}
     if steps.failures:
         return Outcome({**document, "error": describe(steps.failures[0])}, ["It does not work"], ExitCode.FAILED)
     return Outcome(document, [f"{options.provider} works for {identifier.value}"])
 
 
-async def _try_out(steps: _Steps, provider: Provider, view: DnsView, owner: str, seconds: float) -> None:
-    place = owner
+async def _try_out(steps: _Steps, provider: Provider, view: DnsView, wanted: TxtRecord, seconds: float) -> None:
+    record = wanted
 
     async def follow() -> str:
-        nonlocal place
-        place = await view.follow_cname(owner)
-        return f"the record is {place}" + (f", where the CNAME at {owner} leads" if place != owner else "")
+        nonlocal record
+        record = replace(wanted, name=await view.follow_cname(wanted.name))
+        led = f", where the CNAME at {wanted.name} leads" if record != wanted else ""
+        return f"the record is {record.name}{led}"
 
     if not await steps.attempt("name", follow()):
         return
     # Others say it when they create the record.
-    if hasattr(provider, "find_zone") and not await steps.attempt("zone", _zone(provider, place)):
+    knows_zones = isinstance(provider, HostedProvider)
+    if (knows_zones or record.zone) and not await steps.attempt("zone", _zone(provider, record)):
         return
-    record = TxtRecord(place, base64url.encode(secrets.token_bytes(_VALUE_BYTES)))
     try:
         if await steps.attempt("create", _created(provider, record)):
             await steps.attempt("look", _seen(view, record, seconds))
@@ -127,8 +143,11 @@ async def _try_out(steps: _Steps, provider: Provider, view: DnsView, owner: str,
         await steps.attempt("remove", _removed(provider, record))
 
 
-async def _zone(provider: Any, place: str) -> str:
-    return f"the provider has {(await provider.find_zone(place)).name}"
+async def _zone(provider: Provider, record: TxtRecord) -> str:
+    check_zone(record.name, record.zone)
+    if isinstance(provider, HostedProvider):
+        return f"the provider has {(await provider.zone_of(record)).name}"
+    return f"the record is to be in {record.zone}"
 
 
 async def _created(provider: Provider, record: TxtRecord) -> str:

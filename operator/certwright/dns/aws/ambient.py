@@ -54,10 +54,10 @@ class AmbientKeys:
         """What they are."""
         environ = self._environ
         if environ.get("AWS_ACCESS_KEY_ID"):
-            return "the access key in the operator's environment"
+            return "the access key in Certwright's environment"
         if _has_web_identity(environ):
             return f"the role {environ['AWS_ROLE_ARN']}"
-        return "the role of the operator's pod" if _container_url(environ) else "the instance profile of the node"
+        return "the role of Certwright's pod" if _container_url(environ) else "the instance profile of the node"
 
     async def fetch(self) -> Keys:
         """Get them from the first source that there is. Raises `DnsError`."""
@@ -70,7 +70,7 @@ class AmbientKeys:
             return await self._from_container(environ, url)
         if environ.get("AWS_EC2_METADATA_DISABLED", "").lower() == "true":
             raise InvalidCredential(
-                "there are no AWS credentials where the operator runs, and AWS_EC2_METADATA_DISABLED is true"
+                "there are no AWS credentials where Certwright runs, and AWS_EC2_METADATA_DISABLED is true"
             )
         return await self._from_instance(environ)
 
@@ -87,7 +87,7 @@ class AmbientKeys:
             environ["AWS_ROLE_ARN"],
             self._region,
             token,
-            "the operator's ServiceAccount",
+            "Certwright's ServiceAccount",
             name if _SESSION_NAME.fullmatch(name) else SESSION_NAME,
         ).fetch()
 
@@ -102,7 +102,7 @@ class AmbientKeys:
             token = await self._context.surroundings.read_file(path, "container authorization token")
         headers = {"Accept": "application/json"}
         if token:
-            source = "the operator's surroundings"
+            source = "Certwright's environment"
             headers["Authorization"] = Credential(token, source).printable("container authorization token")
         response = await self._context.surroundings.request("GET", url, headers=headers)
         if response.status != HTTPStatus.OK:
@@ -122,7 +122,7 @@ class AmbientKeys:
             )
         except ProviderUnreachable as error:
             raise ProviderUnreachable(
-                "there are no AWS credentials where the operator runs: its environment has none, and EC2's metadata "
+                "there are no AWS credentials where Certwright runs: its environment has none, and EC2's metadata "
                 "service does not answer. On EC2 a pod reaches it only if the instance's metadata hop limit "
                 f"(HttpPutResponseHopLimit) is at least 2 ({error})",
                 host=error.host,
@@ -140,7 +140,7 @@ class AmbientKeys:
 
 def _from_environment(environ: Mapping[str, str]) -> Keys:
     names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
-    source = "the operator's environment"
+    source = "Certwright's environment"
     key_id, secret = (Credential(environ[name], source).printable(name) for name in names)
     token = environ.get("AWS_SESSION_TOKEN")
     return Keys(key_id, secret, Credential(token, source).printable("AWS_SESSION_TOKEN") if token else None)

@@ -69,11 +69,11 @@ _HINTS: Final = {
     "AADSTS7000215": "the client secret is wrong; the Secret must hold its value, not its ID",
     "AADSTS7000222": "the client secret has expired; create another one",
     "AADSTS7000112": "the application is disabled",
-    "AADSTS70021": "the identity has no federated credential for the operator's ServiceAccount",
+    "AADSTS70021": "the identity has no federated credential for Certwright's ServiceAccount",
     "AADSTS700211": "the identity's federated credential names another issuer than this cluster",
     "AADSTS700212": "the identity's federated credential has another audience than api://AzureADTokenExchange",
-    "AADSTS700213": "the identity's federated credential has another subject than the operator's ServiceAccount",
-    "AADSTS700024": "the token of the operator's ServiceAccount has expired, or a clock is wrong",
+    "AADSTS700213": "the identity's federated credential has another subject than Certwright's ServiceAccount",
+    "AADSTS700024": "the token of Certwright's ServiceAccount has expired, or a clock is wrong",
 }
 """What to do about the errors that people meet, by their numbers."""
 
@@ -168,7 +168,7 @@ async def _for_workload(context: ProviderContext, cloud: Cloud, identity: Manage
     tenant = identity.tenant_id or environ.get("AZURE_TENANT_ID")
     if not client:
         raise InvalidCredential(
-            "workload identity needs a client ID: annotate the operator's ServiceAccount with "
+            "workload identity needs a client ID: annotate Certwright's ServiceAccount with "
             "azure.workload.identity/client-id, or set managedIdentity.clientID"
         )
     if not tenant:
@@ -204,7 +204,7 @@ async def _from_metadata(context: ProviderContext, cloud: Cloud, identity: Manag
         response = await context.surroundings.request("GET", url, headers={"Metadata": "true"})
     except ProviderUnreachable as error:
         raise ProviderUnreachable(
-            f"{error}. If the cluster has workload identity, the operator's pod needs the label "
+            f"{error}. If the cluster has workload identity, Certwright's pod needs the label "
             'azure.workload.identity/use: "true"',
             host=host,
         ) from error

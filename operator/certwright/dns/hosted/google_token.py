@@ -137,14 +137,14 @@ async def _from_metadata(context: ProviderContext) -> Token:
     if response.status == HTTPStatus.TOO_MANY_REQUESTS or response.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise ProviderUnreachable(f"{said}: it is out of service", host=host)
     raise ProviderRefused(
-        f"{said}: the node needs a service account; on GKE, the operator's ServiceAccount needs Workload Identity, and "
+        f"{said}: the node needs a service account; on GKE, Certwright's ServiceAccount needs Workload Identity, and "
         "if it is bound to a Google service account, the role Workload Identity User on that",
         host=host,
     )
 
 
 async def _from_another_cloud(context: ProviderContext, found: Mapping[str, Any], where: str) -> Token:
-    """Exchange a token file (workload identity federation), as the operator's own environment says."""
+    """Exchange a token file (workload identity federation), as the environment says."""
     source = found.get("credential_source")
     source = source if isinstance(source, dict) else {}
     path = source.get("file")

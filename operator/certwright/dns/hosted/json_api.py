@@ -9,6 +9,7 @@ from urllib.parse import quote, urlencode
 
 from certwright.dns.hosted.answer import code_of, not_understood, objects_of, refused, value_of
 from certwright.dns.hosted.provider import MAX_PAGES, Outdated
+from certwright.http.link import links_to, parse_links
 from certwright.http.url import host_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class JsonApi:
         self._context = context
         self._url = url
         self._headers = headers
-        self._pace = pace
+        self.pace = pace
         self._rights = rights
 
     def code(self, answer: Any) -> object:
@@ -57,6 +58,11 @@ class JsonApi:
         """Return the header fields of the credential for a request. Raises `DnsError`."""
         del method, url, content
         return self._headers
+
+    def counted_as(self, method: str, zone: HostedZone | None) -> str:
+        """Return what the API counts a request with; see `ProviderContext.request`."""
+        del method, zone
+        return ""
 
     async def call(
         self,
@@ -85,21 +91,37 @@ class JsonApi:
             ProviderRefused: The API did not accept it.
             ProviderUnreachable: No answer came that can be used.
         """
+        _, answer = await self.exchange(method, path, zone=zone, query=query, body=body, may_be_gone=may_be_gone)
+        return answer
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        zone: HostedZone | None = None,
+        query: Mapping[str, str] | None = None,
+        body: Any = None,
+        may_be_gone: bool = False,
+    ) -> tuple[Response, Any]:
+        """Send a request; return its answer and what that holds, as `call` does."""
         url = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
         content = None if body is None else json.dumps(body).encode()
-        await self._pace.turn()
+        await self.pace.turn()
         headers = {"Accept": "application/json", **await self.headers(method, url, content)}
         if content is not None:
             headers["Content-Type"] = "application/json"
-        response = await self._context.request(method, url, headers=headers, content=content)
+        response = await self._context.request(
+            method, url, headers=headers, content=content, counted_as=self.counted_as(method, zone)
+        )
         answer = value_of(response) if response.body else None
         if self.failed(response, answer):
             if response.status == HTTPStatus.NOT_FOUND and (may_be_gone or method == "DELETE"):
-                return None
+                return response, None
             raise self._refusal(response, code_of(self.code(answer)), zone)
         if answer is None and (response.body or method == "GET"):
             raise not_understood(response)
-        return answer
+        return response, answer
 
     async def numbered(
         self,
@@ -173,6 +195,14 @@ async def every_page(fetch: Callable[[str], Awaitable[Page]]) -> list[dict[str, 
     return found
 
 
+def next_page(response: Response) -> str:
+    """Return the URL of the page after an answer's, which it links (RFC 8288); empty if it is the last one.
+
+    Only parameters are taken out of it: the credential is sent nowhere else than to the API.
+    """
+    return next(iter(links_to(parse_links(response.headers.get_all("Link"), base=response.url), "next")), "")
+
+
 def field_of(answer: Any, *path: str) -> Any:
     """Return a field of an answer, by the names of those around it; None if it is not there."""
     for name in path:
@@ -206,11 +236,13 @@ def relative(name: str, zone: HostedZone, apex: str = "") -> str:
     return name.removesuffix(zone.name).rstrip(".") or apex
 
 
-def absolute(name: Any, zone: HostedZone) -> str:
-    """Read a name that an API writes with its zone, or without it; the zone itself as an empty text or as `@`."""
+def below(name: Any, zone: HostedZone) -> str:
+    """Read a name that an API writes without its zone; the zone itself as an empty text or as `@`."""
     text = str(name if name is not None else "").lower()
-    if text in ("", "@"):
-        return zone.name
-    if text.endswith("."):
-        return text[:-1]
-    return text if text == zone.name or text.endswith(f".{zone.name}") else f"{text}.{zone.name}"
+    return zone.name if text in ("", "@") else f"{text}.{zone.name}"
+
+
+def absolute(name: Any, zone: HostedZone) -> str:
+    """Read a name that an API writes as a whole, with a dot at its end or without."""
+    del zone
+    return str(name or "").lower().removesuffix(".")

@@ -8,7 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.dns.errors import DnsError, InvalidName, ProviderRefused
-from certwright.dns.hosted.json_api import absolute
+from certwright.dns.hosted.json_api import below
 from certwright.dns.hosted.pace import Pace
 from certwright.dns.hosted.provider import DEFAULT_TTL, TRIES, Outdated
 from certwright.dns.hosted.queue import Change
@@ -31,29 +31,20 @@ FEW_NAMES: Final = 4
 """So many are asked for one by one, where the API can; for more all TXT records of the zone are read."""
 
 
-class OneByOneProvider(RecordProvider):
-    """Creates and deletes records one by one, a few at a time.
+class OneByOneRecords(RecordProvider):
+    """Creates and deletes records one by one, a few at a time; a subclass finds their zones.
 
     A failure in the middle ends it; the error names those that were not made, and the next attempt goes on from there.
     APIs of this kind have no code for a record that is there already: after a refusal it is looked whether it is.
     """
 
-    whose: ClassVar[str]
-    """Whose zones they are, for messages: `the DigitalOcean account`."""
-    rights: ClassVar[str]
-    """What the credential needs, in the provider's own words: `the API token needs...`."""
     least_ttl: ClassVar[int] = DEFAULT_TTL
     """Seconds; the API takes none that is shorter."""
 
-    def __init__(self, context: ProviderContext, api: JsonApi) -> None:
+    def __init__(self, api: JsonApi) -> None:
         super().__init__()
         self.api = api
         self.host = api.host
-        self._zones = ZoneList(self.list_zones, whose=self.whose, hint=self.rights, monotonic=context.monotonic)
-
-    @abstractmethod
-    async def list_zones(self) -> Iterable[HostedZone]:
-        """List the public zones, of every page. Raises `DnsError`."""
 
     @abstractmethod
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
@@ -62,10 +53,6 @@ class OneByOneProvider(RecordProvider):
     @abstractmethod
     async def delete(self, zone: HostedZone, found: FoundRecord) -> None:
         """Delete a record; one that is gone is fine. Raises `Outdated` or `DnsError`."""
-
-    async def find_zone(self, name: str) -> HostedZone:
-        """Find the zone that contains a name."""
-        return await self._zones.find(name)
 
     def ttl_of(self, record: TxtRecord) -> int:
         """Return for how many seconds resolvers may cache a record, not less than the API takes."""
@@ -98,10 +85,31 @@ class OneByOneProvider(RecordProvider):
         """Create and delete records."""
         steps = [(one.record.name, partial(self.delete, zone, one)) for one in delete]
         steps += [(record.name, partial(self.create, zone, record)) for record in create]
-        await _each(steps)
+        await each(steps)
 
 
-async def _each(steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]]) -> None:
+class OneByOneProvider(OneByOneRecords):
+    """Creates and deletes records one by one, in zones that the API lists."""
+
+    whose: ClassVar[str]
+    """Whose zones they are, for messages: `the DigitalOcean account`."""
+    rights: ClassVar[str]
+    """What the credential needs, in the provider's own words: `the API token needs...`."""
+
+    def __init__(self, context: ProviderContext, api: JsonApi) -> None:
+        super().__init__(api)
+        self._zones = ZoneList(self.list_zones, whose=self.whose, hint=self.rights, monotonic=context.monotonic)
+
+    @abstractmethod
+    async def list_zones(self) -> Iterable[HostedZone]:
+        """List the public zones, of every page. Raises `DnsError`."""
+
+    async def find_zone(self, name: str) -> HostedZone:
+        """Find the zone that contains a name."""
+        return await self._zones.find(name)
+
+
+async def each(steps: Sequence[tuple[str, Callable[[], Awaitable[None]]]]) -> None:
     """Take steps, a few at a time; after a failure no more is begun, and its error names all that were not taken."""
     failures: list[DnsError] = []
     undone: set[str] = set()
@@ -144,6 +152,7 @@ def found_among(
     value: str,
     kind: str = "type",
     read: Callable[[str], str] = plain,
+    place: Callable[[Any, HostedZone], str] = below,
 ) -> list[FoundRecord]:
     """Read the TXT records at some names from what an API lists; what it says besides is of no use and may change.
 
@@ -155,11 +164,12 @@ def found_among(
         value: The field that has the value.
         kind: The field that has the type.
         read: Reads the value as the API writes it.
+        place: Reads the name as the API writes it: `below` without the zone, or `absolute`.
     """
     return [
         FoundRecord(str(item["id"]), TxtRecord(its_name, read(str(item.get(value) or ""))))
         for item in items
-        if item.get(kind) == "TXT" and (its_name := absolute(item.get(name), zone)) in names and item.get("id")
+        if item.get(kind) == "TXT" and (its_name := place(item.get(name), zone)) in names and item.get("id")
     ]
 
 

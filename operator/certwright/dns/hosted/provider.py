@@ -91,7 +91,7 @@ class HostedProvider(ABC):
 
     async def _change(self, records: Sequence[TxtRecord], *, adding: bool) -> None:
         wanted = list(dict.fromkeys(records))
-        zones = await asyncio.gather(*(caught(self._zone_of(record)) for record in wanted))
+        zones = await asyncio.gather(*(caught(self.zone_of(record)) for record in wanted))
         failures: list[DnsError] = []
         by_zone: defaultdict[HostedZone, list[TxtRecord]] = defaultdict(list)
         for record, zone in zip(wanted, zones, strict=True):
@@ -104,7 +104,13 @@ class HostedProvider(ABC):
         if failures:
             raise joined(failures)
 
-    async def _zone_of(self, record: TxtRecord) -> HostedZone:
+    async def zone_of(self, record: TxtRecord) -> HostedZone:
+        """Find the zone in which a record is created: the one that it names, or the one that contains it.
+
+        Raises:
+            ZoneNotFound: The account does not have it.
+            DnsError: What the API refuses.
+        """
         if record.zone is None:
             return await self.find_zone(record.name)
         zone = await self.find_zone(record.zone)

@@ -95,6 +95,17 @@ class RecordSetProvider(HostedProvider):
 
         await until_nobody_is_quicker(self.host, zone, attempt)
 
+    async def is_as_read(self, zone: HostedZone, swaps: Sequence[Swap]) -> bool:
+        """Return whether the sets are still what they were when they were read. Raises `DnsError`."""
+        there = {one.name: one.values for one in await self.read(zone, [swap.name for swap in swaps])}
+        return all(there.get(swap.name, frozenset()) == swap.old.values for swap in swaps)
+
+    async def is_as_written(self, zone: HostedZone, swaps: Sequence[Swap]) -> bool:
+        """Return whether what was added is there, and what was removed is not. Raises `DnsError`."""
+        there = {one.name: one.values for one in await self.read(zone, [swap.name for swap in swaps])}
+        values = ((swap, there.get(swap.name, frozenset())) for swap in swaps)
+        return all(swap.add <= found and not swap.remove & found for swap, found in values)
+
 
 def _swap(old: RecordSet, change: Change) -> Swap | None:
     add = frozenset(record.value for record in change.add) - old.values

@@ -7,8 +7,9 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from certwright.dns.errors import DnsError, ZoneNotFound
-from certwright.dns.outcomes import of_ones_own
+from certwright.dns.cache import ExpiringCache
+from certwright.dns.errors import DnsError, ProviderRefused, ZoneNotFound
+from certwright.dns.outcomes import caught, of_ones_own
 from certwright.dns.records import self_and_parents
 
 if TYPE_CHECKING:
@@ -79,9 +80,7 @@ class ZoneList:
             found = next((zones[parent] for parent in self_and_parents(name) if parent in zones), None)
             if found is not None:
                 return self._only(found)
-        error = ZoneNotFound(f"{self._whose} has no {self._word} zone that contains {name}: {self._hint}")
-        error.names = (name,)
-        raise error
+        raise _none(self._whose, self._word, name, self._hint)
 
     def _only(self, zones: list[HostedZone]) -> HostedZone:
         if len(zones) > 1:
@@ -116,3 +115,71 @@ class ZoneList:
             self._zones.setdefault(zone.name, []).append(zone)
         self._fetched_at, self._failed = self._monotonic(), None
         return None
+
+
+class ZoneLookup:
+    """Finds the zone that contains a name where the API lists no zones, but tells whether there is one.
+
+    It is asked for the name and for each of its parents, the shortest first, because many names share it.
+
+    Args:
+        exists: Asks the API whether there is a zone of a name; raises `DnsError`.
+        whose: Whose zones they are, for messages: `the Infomaniak account`.
+        hint: What to check if a zone is missing.
+        word: Which kind of zones they are, for messages.
+        monotonic: The clock, in seconds.
+    """
+
+    def __init__(
+        self,
+        exists: Callable[[str], Awaitable[bool]],
+        *,
+        whose: str,
+        hint: str,
+        word: str = "public",
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._exists = exists
+        self._whose = whose
+        self._hint = hint
+        self._word = word
+        self._monotonic = monotonic
+        self._zones: ExpiringCache[str, HostedZone] = ExpiringCache(seconds=KEPT_SECONDS, clock=monotonic)
+        self._known: ExpiringCache[str, bool] = ExpiringCache(seconds=ABSENT_SECONDS, clock=monotonic)
+        self._refused: tuple[float, ProviderRefused] | None = None
+
+    async def find(self, name: str) -> HostedZone:
+        """Return the zone with the longest name that contains a name.
+
+        Raises:
+            ZoneNotFound: There is none.
+            DnsError: The API could not be asked.
+        """
+        found = await caught(self._zones.get(name, lambda: self._look_up(name)))
+        if isinstance(found, DnsError):
+            raise of_ones_own(found)
+        return found
+
+    async def _look_up(self, name: str) -> HostedZone:
+        # Top-level domains are nobody's zones.
+        candidates = [one for one in self_and_parents(name) if "." in one]
+        zones = [one for one in reversed(candidates) if await self._is_zone(one)]
+        if not zones:
+            raise _none(self._whose, self._word, name, self._hint)
+        return HostedZone(zones[-1], zones[-1])
+
+    async def _is_zone(self, name: str) -> bool:
+        if self._refused is not None and self._monotonic() < self._refused[0]:
+            raise of_ones_own(self._refused[1])
+        try:
+            return await self._known.get(name, lambda: self._exists(name))
+        except ProviderRefused as error:
+            if error.for_all:
+                self._refused = (self._monotonic() + FAILED_SECONDS, error)
+            raise
+
+
+def _none(whose: str, word: str, name: str, hint: str) -> ZoneNotFound:
+    error = ZoneNotFound(f"{whose} has no {word} zone that contains {name}: {hint}")
+    error.names = (name,)
+    return error

@@ -41,6 +41,7 @@ class AcmeDNSConfig:
     """
 
     knows_zones: ClassVar[bool] = True
+    keeps_values: ClassVar[bool] = True
 
     host: str
     account: Credential = field(metadata=credential("acme-dns accounts"))
@@ -157,8 +158,8 @@ class AcmeDNSProvider(HostedProvider):
             await self._update(self._by_name[zone.id], value)
             held[value] = now
 
-    async def _zone_of(self, record: TxtRecord) -> HostedZone:
-        # Neither a zone nor a longest name counts here: an account is one name.
+    async def zone_of(self, record: TxtRecord) -> HostedZone:
+        """Find the account that is the name of a record; neither its zone nor a longer name counts here."""
         if record.name not in self._by_name:
             raise self._no_cname(record.name, record.domain or record.name.removeprefix(_CHALLENGE))
         return HostedZone(record.name, record.name)
@@ -185,7 +186,7 @@ class AcmeDNSProvider(HostedProvider):
         if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
             why = (
                 f"it does not accept the user name and the password for {account.full_domain}, or its allowfrom does "
-                "not have the operator's address"
+                "not have the address that Certwright connects from"
             )
             raise refused(response, code, why)
         if response.status != HTTPStatus.OK or answer.get("txt") != value:

@@ -151,18 +151,13 @@ class AkamaiProvider(RecordSetProvider):
             except DnsError as error:
                 error.names = tuple(left.name for left in swaps[number:])
                 raise
-        there = {one.name: one.values for one in await self.read(zone, [swap.name for swap in swaps])}
-        for swap in swaps:
-            values = there.get(swap.name, frozenset())
-            if not swap.add <= values or swap.remove & values:
-                raise Outdated
+        if not await self.is_as_written(zone, swaps):
+            raise Outdated
 
     async def _write(self, zone: HostedZone, swap: Swap, *, read_long_ago: bool) -> None:
         path = _path(zone, swap.name)
-        if swap.old.version is not None and read_long_ago:
-            now = await self._read_one(zone, swap.name)
-            if now.values != swap.old.values:
-                raise Outdated
+        if swap.old.version is not None and read_long_ago and not await self.is_as_read(zone, [swap]):
+            raise Outdated
         if not swap.values:
             await self._api.call("DELETE", path, zone=zone)
             return

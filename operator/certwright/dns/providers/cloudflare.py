@@ -93,7 +93,7 @@ class CloudflareProvider(RecordProvider):
         super().__init__()
         self._context = context
         self._headers = {**headers, "Accept": "application/json"}
-        self._pace = Pace(PER_SECOND, at_once=20)
+        self._pace = Pace(PER_SECOND, at_once=20, monotonic=context.monotonic, sleep=context.sleep)
         self._zones = ZoneList(
             self._list_zones,
             whose="the Cloudflare account",

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
-from certwright.dns.hosted.json_api import JsonApi, bearer, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, zones_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
 
-HOST: Final = "api.digitalocean.com"
 _PAGE: Final = ("per_page", 200)
 """Items of a page: the API's maximum."""
 PER_SECOND: Final = 3.8
@@ -26,37 +26,30 @@ AT_ONCE: Final = 20
 _RIGHTS: Final = "the token needs the scopes domain:read, domain:create and domain:delete, in the team of the domain"
 
 
+class _Api(JsonApi):
+    def code(self, answer: Any) -> object:
+        return field_of(answer, "id")
+
+
 @dataclass(frozen=True)
-class DigitalOceanConfig:
+class DigitalOceanConfig(ServiceConfig):
     """The configuration of DigitalOcean.
 
     Attributes:
         token: A personal access token.
     """
 
-    knows_zones: ClassVar[bool] = True
+    url = "https://api.digitalocean.com/v2"
+    per_second = PER_SECOND
+    at_once = AT_ONCE
+    rights = _RIGHTS
+    api = _Api
 
     token: Credential = field(metadata=credential("API token"))
 
-    @property
-    def destination(self) -> str:
-        """The service: all accounts share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> DigitalOceanProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The token cannot be used.
-        """
-        headers = bearer(self.token.printable("API token"))
-        pace = pace_of(context, PER_SECOND, at_once=AT_ONCE)
-        return DigitalOceanProvider(context, _Api(context, f"https://{HOST}/v2", headers, pace=pace, rights=_RIGHTS))
-
-
-class _Api(JsonApi):
-    def code(self, answer: Any) -> object:
-        return field_of(answer, "id")
+    def provider(self, context: ProviderContext, api: JsonApi) -> DigitalOceanProvider:
+        """Return the provider."""
+        return DigitalOceanProvider(context, api)
 
 
 class DigitalOceanProvider(OneByOneProvider):

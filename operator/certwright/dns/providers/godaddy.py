@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential
 from certwright.dns.hosted.answer import objects_of
-from certwright.dns.hosted.json_api import JsonApi, absolute, bearer, every_page, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, bearer, below, every_page, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import zones_named
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
 from certwright.dns.hosted.text import plain
 from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -23,7 +25,6 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
 
-HOST: Final = "api.godaddy.com"
 ZONES_A_PAGE: Final = 1000
 RECORDS_A_PAGE: Final = 500
 """The API's maximum of both."""
@@ -39,45 +40,6 @@ _RIGHTS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class GodaddyConfig:
-    """The configuration of GoDaddy: a personal access token, or an API key with its secret.
-
-    Attributes:
-        token: A personal access token.
-        api_key: An API key.
-        api_secret: Its secret.
-    """
-
-    knows_zones: ClassVar[bool] = True
-
-    token: Credential | None = field(default=None, metadata=credential("personal access token"))
-    api_key: Credential | None = field(default=None, metadata=credential("API key"))
-    api_secret: Credential | None = field(default=None, metadata=credential("API secret"))
-
-    @property
-    def destination(self) -> str:
-        """The service: all accounts share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> GodaddyProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: Something is missing, or cannot be used.
-        """
-        pace = pace_of(context, PER_SECOND, at_once=AT_ONCE)
-        return GodaddyProvider(context, _Api(context, f"https://{HOST}/v1", self._headers(), pace=pace, rights=_RIGHTS))
-
-    def _headers(self) -> Mapping[str, str]:
-        if self.token is not None:
-            return bearer(self.token.printable("personal access token"))
-        if self.api_key is None or self.api_secret is None:
-            raise InvalidCredential("GoDaddy needs a personal access token, or an API key and an API secret")
-        key, secret = self.api_key.printable("API key"), self.api_secret.printable("API secret")
-        return {"Authorization": f"sso-key {key}:{secret}"}
-
-
 class _Api(JsonApi):
     def is_outdated(self, response: Response, code: str) -> bool:
         # 409: another change of the domain is on its way.
@@ -87,10 +49,44 @@ class _Api(JsonApi):
         return super().lacks_rights(response, code) or code == "UNABLE_TO_AUTHENTICATE"
 
 
+@dataclass(frozen=True)
+class GodaddyConfig(ServiceConfig):
+    """The configuration of GoDaddy: a personal access token, or an API key with its secret.
+
+    Attributes:
+        token: A personal access token.
+        api_key: An API key.
+        api_secret: Its secret.
+    """
+
+    url = "https://api.godaddy.com/v1"
+    per_second = PER_SECOND
+    at_once = AT_ONCE
+    rights = _RIGHTS
+    api = _Api
+
+    token: Credential | None = field(default=None, metadata=credential("personal access token"))
+    api_key: Credential | None = field(default=None, metadata=credential("API key"))
+    api_secret: Credential | None = field(default=None, metadata=credential("API secret"))
+
+    def provider(self, context: ProviderContext, api: JsonApi) -> GodaddyProvider:
+        """Return the provider."""
+        return GodaddyProvider(context, api)
+
+    def headers(self) -> Mapping[str, str]:
+        """Return the header field of the token, or of the key and its secret. Raises `InvalidCredential`."""
+        if self.token is not None:
+            return bearer(self.token.printable("personal access token"))
+        if self.api_key is None or self.api_secret is None:
+            raise InvalidCredential("GoDaddy needs a personal access token, or an API key and an API secret")
+        key, secret = self.api_key.printable("API key"), self.api_secret.printable("API secret")
+        return {"Authorization": f"sso-key {key}:{secret}"}
+
+
 class GodaddyProvider(RecordSetProvider):
     """A `Provider` for the domains of one account."""
 
-    host = HOST
+    host = host_of(GodaddyConfig.url)
 
     def __init__(self, context: ProviderContext, api: JsonApi) -> None:
         super().__init__()
@@ -109,7 +105,7 @@ class GodaddyProvider(RecordSetProvider):
             items = await self._all(zone)
         found: dict[str, list[dict[str, Any]]] = {}
         for item in items:
-            if item.get("type") == "TXT" and (name := absolute(item.get("name"), zone)) in names:
+            if item.get("type") == "TXT" and (name := below(item.get("name"), zone)) in names:
                 found.setdefault(name, []).append(item)
         return [_read(name, its) for name, its in found.items()]
 

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, ProviderRefused
 from certwright.dns.hosted.answer import code_of, objects_of
 from certwright.dns.hosted.changes import PendingChanges
-from certwright.dns.hosted.json_api import JsonApi, absolute, bearer, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, below, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import FEW_NAMES, zones_named
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.dns.hosted.pace import Pace
     from certwright.dns.hosted.record_set import Swap
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
     from certwright.http.message import Response
 
-HOST: Final = "api.hetzner.cloud"
 _PAGE: Final = ("per_page", 50)
 """Items of a page: the API's maximum."""
 PER_SECOND: Final = 0.5
@@ -35,35 +35,6 @@ LEAST_TTL: Final = 60
 """Seconds."""
 _RIGHTS: Final = "the API token needs the permission Read & Write, in the project of the zone"
 _RUNNING: Final = "Hetzner is still publishing the change (running)"
-
-
-@dataclass(frozen=True)
-class HetznerConfig:
-    """The configuration of Hetzner.
-
-    Attributes:
-        token: An API token of the project in the Hetzner Console.
-    """
-
-    knows_zones: ClassVar[bool] = True
-
-    token: Credential = field(metadata=credential("API token"))
-
-    @property
-    def destination(self) -> str:
-        """The service: all projects share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> HetznerProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The token cannot be used.
-        """
-        headers = bearer(self.token.printable("API token"))
-        pace = pace_of(context, PER_SECOND, at_once=AT_ONCE)
-        api = _Api(context, f"https://{HOST}/v1", headers, pace=pace, rights=_RIGHTS)
-        return HetznerProvider(context, api, pace)
 
 
 class _Api(JsonApi):
@@ -76,18 +47,38 @@ class _Api(JsonApi):
         return code in ("conflict", "locked", "uniqueness_error")
 
 
+@dataclass(frozen=True)
+class HetznerConfig(ServiceConfig):
+    """The configuration of Hetzner.
+
+    Attributes:
+        token: An API token of the project in the Hetzner Console.
+    """
+
+    url = "https://api.hetzner.cloud/v1"
+    per_second = PER_SECOND
+    at_once = AT_ONCE
+    rights = _RIGHTS
+    api = _Api
+
+    token: Credential = field(metadata=credential("API token"))
+
+    def provider(self, context: ProviderContext, api: JsonApi) -> HetznerProvider:
+        """Return the provider."""
+        return HetznerProvider(context, api)
+
+
 class HetznerProvider(RecordSetProvider):
     """A `Provider` and `ChangeTracker` for the primary zones of one project.
 
     The API adds and removes single values, so values of others are never written.
     """
 
-    host = HOST
+    host = host_of(HetznerConfig.url)
 
-    def __init__(self, context: ProviderContext, api: JsonApi, pace: Pace) -> None:
+    def __init__(self, context: ProviderContext, api: JsonApi) -> None:
         super().__init__()
         self._api = api
-        self._pace = pace
         self._zones = ZoneList(self._list_zones, whose="the Hetzner project", hint=_RIGHTS, monotonic=context.monotonic)
         self._changes = PendingChanges(self._ask, said=_RUNNING, monotonic=context.monotonic)
 
@@ -130,7 +121,7 @@ class HetznerProvider(RecordSetProvider):
             answer = await self._add(zone, swap) if swap.add else None
         except ProviderRefused as error:
             # There is no code of its own for a value that is there already, or is gone: the set shows it.
-            if not error.for_all and await self._differs(zone, swap):
+            if not error.for_all and not await self.is_as_read(zone, [swap]):
                 raise Outdated from None
             raise
         self._note(zone, answer, swap)
@@ -150,10 +141,6 @@ class HetznerProvider(RecordSetProvider):
         if await self._api.call("POST", path, zone=zone, body=body, may_be_gone=True) is None:
             raise Outdated
 
-    async def _differs(self, zone: HostedZone, swap: Swap) -> bool:
-        found = await self.read(zone, [swap.name])
-        return (found[0].values if found else frozenset()) != swap.old.values
-
     def _note(self, zone: HostedZone, answer: Any, swap: Swap) -> None:
         action = field_of(answer, "action")
         if field_of(action, "status") == "error":
@@ -166,13 +153,13 @@ class HetznerProvider(RecordSetProvider):
         code = code_of(field_of(action, "error", "code"))
         said = f" ({code})" if code else ""
         return ProviderRefused(
-            f"the DNS provider at {HOST} accepted a change of the zone {zone.name}, and failed to make it{said}",
-            host=HOST,
+            f"the DNS provider at {self.host} accepted a change of the zone {zone.name}, and failed to make it{said}",
+            host=self.host,
             code=code,
         )
 
     async def _ask(self, action_id: str) -> str:
-        if self._pace.is_busy:
+        if self._api.pace.is_busy:
             return _RUNNING
         answer = await self._api.call("GET", f"/zones/actions/{segment(action_id)}", may_be_gone=True)
         status = field_of(answer, "action", "status")
@@ -199,6 +186,4 @@ def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet:
     """Read a set. Its version is how each value is written."""
     texts = [str(one.get("value") or "") for one in objects_of(item.get("records"))]
     written, ttl = {unquoted(text): text for text in texts}, item.get("ttl")
-    return RecordSet(
-        absolute(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written
-    )
+    return RecordSet(below(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.answer import objects_of
-from certwright.dns.hosted.json_api import JsonApi, field_of, segment
-from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, absolute, field_of, segment
+from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, zones_named
 from certwright.dns.hosted.text import unquoted
 
 if TYPE_CHECKING:
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
 
-HOST: Final = "api.hosting.ionos.com"
 PER_SECOND: Final = 2.0
 """The API throttles; how soon is not documented."""
 MOST: Final = 100
@@ -30,40 +30,37 @@ _RIGHTS: Final = (
 )
 
 
+class _Api(JsonApi):
+    def code(self, answer: Any) -> object:
+        # A list of errors, each with a code and a sentence.
+        return next((one.get("code") for one in objects_of(answer)), None)
+
+
 @dataclass(frozen=True)
-class IonosConfig:
+class IonosConfig(ServiceConfig):
     """The configuration of IONOS.
 
     Attributes:
         api_key: The public prefix, a dot and the secret.
     """
 
-    knows_zones: ClassVar[bool] = True
+    url = "https://api.hosting.ionos.com/dns/v1"
+    per_second = PER_SECOND
+    at_once = 10
+    rights = _RIGHTS
+    api = _Api
     patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=15)
     """It publishes changes within a quarter of an hour."""
 
     api_key: Credential = field(metadata=credential("API key"))
 
-    @property
-    def destination(self) -> str:
-        """The service: all accounts share one set of zones."""
-        return HOST
+    def headers(self) -> dict[str, str]:
+        """Return the header field of the key. Raises `InvalidCredential`."""
+        return {"X-API-Key": self.api_key.printable("API key")}
 
-    def build(self, context: ProviderContext) -> IonosProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The key cannot be used.
-        """
-        headers = {"X-API-Key": self.api_key.printable("API key")}
-        pace = pace_of(context, PER_SECOND, at_once=10)
-        return IonosProvider(context, _Api(context, f"https://{HOST}/dns/v1", headers, pace=pace, rights=_RIGHTS))
-
-
-class _Api(JsonApi):
-    def code(self, answer: Any) -> object:
-        # A list of errors, each with a code and a sentence.
-        return next((one.get("code") for one in objects_of(answer)), None)
+    def provider(self, context: ProviderContext, api: JsonApi) -> IonosProvider:
+        """Return the provider."""
+        return IonosProvider(context, api)
 
 
 class IonosProvider(OneByOneProvider):
@@ -81,7 +78,8 @@ class IonosProvider(OneByOneProvider):
         """Find the TXT records at some names."""
         query = {"recordType": "TXT", **({"recordName": names[0]} if len(names) == 1 else {})}
         answer = await self.api.call("GET", f"/zones/{segment(zone.id)}", zone=zone, query=query)
-        return found_among(objects_of(field_of(answer, "records")), names, zone, value="content", read=unquoted)
+        items = objects_of(field_of(answer, "records"))
+        return found_among(items, names, zone, value="content", read=unquoted, place=absolute)
 
     async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[FoundRecord]) -> None:
         """Delete records, then create the others together."""

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
-from certwright.dns.hosted.json_api import JsonApi, bearer, relative, segment
-from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, relative, segment
+from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, zones_named
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
 
-HOST: Final = "api.linode.com"
 PER_SECOND: Final = 3.0
 """200 requests a minute for lists, 1600 for all else."""
 _PAGE: Final = ("page_size", 500)
@@ -27,33 +27,25 @@ _RIGHTS: Final = "the personal access token needs Read/Write access to Domains, 
 
 
 @dataclass(frozen=True)
-class LinodeConfig:
+class LinodeConfig(ServiceConfig):
     """The configuration of Linode.
 
     Attributes:
         token: A personal access token.
     """
 
-    knows_zones: ClassVar[bool] = True
+    url = "https://api.linode.com/v4"
+    per_second = PER_SECOND
+    at_once = 20
+    rights = _RIGHTS
     patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=20)
     """Its name servers take changes over every quarter of an hour."""
 
     token: Credential = field(metadata=credential("personal access token"))
 
-    @property
-    def destination(self) -> str:
-        """The service: all accounts share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> LinodeProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The token cannot be used.
-        """
-        headers = bearer(self.token.printable("personal access token"))
-        pace = pace_of(context, PER_SECOND, at_once=20)
-        return LinodeProvider(context, JsonApi(context, f"https://{HOST}/v4", headers, pace=pace, rights=_RIGHTS))
+    def provider(self, context: ProviderContext, api: JsonApi) -> LinodeProvider:
+        """Return the provider."""
+        return LinodeProvider(context, api)
 
 
 class LinodeProvider(OneByOneProvider):

@@ -249,10 +249,19 @@ class Bridge(ProviderContext):
         content: bytes | None = None,
         max_bytes: int = MAX_ANSWER_BYTES,
         ca_bundle: str | None = None,
+        counted_as: str = "",
     ) -> Response:
         """Send one request; see `ProviderContext.request`."""
         response: Response = await self._there(
-            self._real.request(method, url, headers=headers, content=content, max_bytes=max_bytes, ca_bundle=ca_bundle)
+            self._real.request(
+                method,
+                url,
+                headers=headers,
+                content=content,
+                max_bytes=max_bytes,
+                ca_bundle=ca_bundle,
+                counted_as=counted_as,
+            )
         )
         return response
 

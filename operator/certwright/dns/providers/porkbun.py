@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.answer import objects_of
-from certwright.dns.hosted.json_api import JsonApi, every_page, field_of, relative, segment
+from certwright.dns.hosted.json_api import JsonApi, absolute, every_page, field_of, relative, segment
 from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, pace_of, zones_named
 
 if TYPE_CHECKING:
@@ -114,7 +114,7 @@ class PorkbunProvider(OneByOneProvider):
             for path in paths
             for item in objects_of(field_of(await self.api.post(path.rstrip("/"), zone=zone), "records"))
         ]
-        return found_among(items, names, zone, value="content")
+        return found_among(items, names, zone, value="content", place=absolute)
 
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
         """Create a record."""

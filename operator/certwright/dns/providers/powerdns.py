@@ -45,7 +45,8 @@ VERSION_SECONDS: Final = 300.0
 
 _VERSION: Final = re.compile(r"(\d{1,4})\.(\d{1,4})\.(\d{1,4})")
 _RIGHTS: Final = (
-    "the key has to be the api-key of pdns.conf, and webserver-allow-from has to have the operator's address"
+    "the key has to be the api-key of pdns.conf, and webserver-allow-from has to have the address that Certwright "
+    "connects from"
 )
 _UNPROCESSABLE: Final = "422"
 """The code of the error for HTTP 422: what is asked for does not fit what is there. The API has no codes of its own."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
-from certwright.dns.hosted.json_api import JsonApi, bearer, every_page, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, every_page, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, zones_named
 from certwright.dns.hosted.text import quoted, unquoted
 
 if TYPE_CHECKING:
@@ -19,43 +20,34 @@ if TYPE_CHECKING:
     from certwright.dns.provider import ProviderContext
     from certwright.dns.records import TxtRecord
 
-HOST: Final = "api.vultr.com"
 PAGE: Final = "500"
 """Items of a page: the API's maximum."""
 PER_SECOND: Final = 10.0
 """The API allows 30, for all that is sent from one address."""
 _RIGHTS: Final = (
-    "the API key needs the permission Manage DNS, and its Access Control has to list the address that the operator's "
-    "requests come from"
+    "the API key needs the permission Manage DNS, and its Access Control has to list the address that Certwright "
+    "connects from"
 )
 
 
 @dataclass(frozen=True)
-class VultrConfig:
+class VultrConfig(ServiceConfig):
     """The configuration of Vultr.
 
     Attributes:
         api_key: An API key.
     """
 
-    knows_zones: ClassVar[bool] = True
+    url = "https://api.vultr.com/v2"
+    per_second = PER_SECOND
+    at_once = 20
+    rights = _RIGHTS
 
     api_key: Credential = field(metadata=credential("API key"))
 
-    @property
-    def destination(self) -> str:
-        """The service: all accounts share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> VultrProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The key cannot be used.
-        """
-        headers = bearer(self.api_key.printable("API key"))
-        pace = pace_of(context, PER_SECOND, at_once=20)
-        return VultrProvider(context, JsonApi(context, f"https://{HOST}/v2", headers, pace=pace, rights=_RIGHTS))
+    def provider(self, context: ProviderContext, api: JsonApi) -> VultrProvider:
+        """Return the provider."""
+        return VultrProvider(context, api)
 
 
 class VultrProvider(OneByOneProvider):

@@ -11,10 +11,13 @@ from certwright.resources.dns_providers.azure_dns import AzureDNS
 from certwright.resources.dns_providers.base import DnsProvider
 from certwright.resources.dns_providers.cloud_dns import CloudDNS
 from certwright.resources.dns_providers.cloudflare import Cloudflare
+from certwright.resources.dns_providers.desec import Desec
 from certwright.resources.dns_providers.digitalocean import DigitalOcean
+from certwright.resources.dns_providers.gandi import Gandi
 from certwright.resources.dns_providers.godaddy import Godaddy
 from certwright.resources.dns_providers.hetzner import Hetzner
 from certwright.resources.dns_providers.http_request import HttpRequest
+from certwright.resources.dns_providers.infomaniak import Infomaniak
 from certwright.resources.dns_providers.ionos import Ionos
 from certwright.resources.dns_providers.linode import Linode
 from certwright.resources.dns_providers.ovh import Ovh
@@ -41,14 +44,20 @@ class ProviderChoice(Model):
     """Creates records with the API of Google Cloud DNS."""
     cloudflare: Cloudflare | None = None
     """Creates records with the API of Cloudflare."""
+    desec: Desec | None = None
+    """Creates records with the API of deSEC."""
     digitalocean: DigitalOcean | None = None
     """Creates records with the API of DigitalOcean."""
+    gandi: Gandi | None = None
+    """Creates records with the API of Gandi LiveDNS."""
     godaddy: Godaddy | None = None
     """Creates records with the API of GoDaddy."""
     hetzner: Hetzner | None = None
     """Creates records with the API of Hetzner."""
     http_request: HttpRequest | None = None
     """Has a server of your own create records, by the protocol `httpreq` of lego."""
+    infomaniak: Infomaniak | None = None
+    """Creates records with the API of Infomaniak."""
     ionos: Ionos | None = None
     """Creates records with the API of IONOS."""
     linode: Linode | None = None

@@ -26,12 +26,14 @@ class Conformance:
         zones_a_page: Zones of one page.
         records_a_page: Records, or sets, of one page.
         zone_word: Which kind of zones the provider has.
+        lists_zones: Whether the API lists all zones at once; otherwise it is asked for each by its name.
     """
 
     requests_for_100: int
     zones_a_page: int
     records_a_page: int
     zone_word = "public"
+    lists_zones = True
 
     def make_double(self) -> Double:
         raise NotImplementedError
@@ -65,6 +67,17 @@ class Conformance:
         assert len(api.values(NAME)) == 3
         await provider.clean_up(WILD)
         assert api.values(NAME) == ['foreign; with a \\ and a "quote"']
+
+    async def test_a_name_below_the_zone_that_ends_in_its_name_is_another_one(self, api: Double) -> None:
+        other = f"{NAME}.example.com"
+        api.put(other, OURS.value)
+        records = [*WILD, *(TxtRecord(f"_acme-challenge.{letter}.example.com", letter) for letter in "abcdefgh")]
+        provider = api.provider()
+        for part in (WILD, records):
+            await provider.present(part)
+            assert api.values(NAME) == [one.value for one in WILD]
+            await provider.clean_up(part)
+            assert (api.values(other), api.values(NAME)) == ([OURS.value], [])
 
     async def test_present_and_clean_up_can_be_repeated(self, api: Double) -> None:
         provider = api.provider()
@@ -144,8 +157,9 @@ class Conformance:
         assert caught.value.names == ("_acme-challenge.other.example",)
         assert len(api.values(NAME)) == 2
         asked = api.sent["all"]
+        absent = "third" if self.lists_zones else "other"
         with pytest.raises(ZoneNotFound):
-            await provider.present([TxtRecord("_acme-challenge.third.example", "value")])
+            await provider.present([TxtRecord(f"_acme-challenge.{absent}.example", "value")])
         assert api.sent["all"] == asked, "that a zone is not there is remembered"
         api.add_zone("other.example")
         api.now += 61

@@ -90,11 +90,13 @@ MIRROR_CLUSTER: Final = (
     Right(OURS, "clusterissuers", ("create",), "ClusterIssuers of cert-manager"),
 )
 """The same in the cluster."""
+GUARD: Final = (Right("cert-manager.io", "certificates", ("list", "watch"), "leaving Secrets to cert-manager"),)
+"""The same, beside cert-manager only: the chart value certManager.guard."""
 CLUSTER: Final = (
     Right(OURS, "clusterissuers", ("get", "list", "watch", "patch"), "reading ClusterIssuers, the finalizer"),
     Right(OURS, "clusterissuers/status", ("patch",), "reporting"),
     Right("apiextensions.k8s.io", "customresourcedefinitions", ("list", "watch"), "noticing CRDs"),
-    Right("coordination.k8s.io", "leases", ("list",), "noticing other releases"),
+    Right("coordination.k8s.io", "leases", ("list",), "noticing other releases and cert-manager"),
 )
 
 
@@ -126,6 +128,7 @@ async def check_operators(connected: Session, operator: Operator) -> list[Result
             *await _check_all(f"{what}, HTTP-01", HTTP01, ask, namespace=connected.namespace, level="warn"),
             *await _check_all(f"{what}, TLS-ALPN-01", TLS_ALPN01, ask, namespace=connected.namespace, level="warn"),
             *await _check_all(f"{what}, shim", SHIM, ask, namespace=connected.namespace, level="warn"),
+            *await _check_all(f"{what}, guard", GUARD, ask, namespace=connected.namespace, level="warn"),
         ]
         cluster = await _check_all(f"{what}, cluster", CLUSTER, ask, namespace=None, level=needed)
         if operator.serves_cert_manager:

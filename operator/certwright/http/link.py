@@ -1,4 +1,4 @@
-"""Link header fields (RFC 8288): terms of service, help, alternate chains, the next page."""
+"""Link header fields (RFC 8288): the next page, alternate chains, terms of service, help."""
 
 from __future__ import annotations
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
+from certwright.kube.cert_manager import LOOK_SECONDS, CertManagerPresence
 from certwright.kube.errors import KubeError
-from certwright.shim.presence import LOOK_SECONDS, CertManagerPresence
 
 
 class Leases:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from certwright.acme.link import MAX_LINKS, Link, links_to, parse_links
+from certwright.http.link import MAX_LINKS, Link, links_to, parse_links
 
 BASE = "https://ca.test/acme/cert/1"
 RELATIONS = st.sampled_from(["alternate", "next", "up", "help", "index"])

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from certwright.cert_manager.api import CONTROLLER_LEASE, LEASE_NAMESPACE
 from certwright.kube.errors import KubeError
-from certwright.kube.lease import GROUP_VERSION, LeaseRecord
+from certwright.kube.lease import GROUP_VERSION, LeaseRecord, Sighting
 from certwright.kube.paths import object_path
 from certwright.runtime.leadership import boot_clock
 
@@ -16,16 +15,14 @@ if TYPE_CHECKING:
 
     from certwright.kube.client import KubeClient
 
-logger = logging.getLogger(__name__)
-
 LOOK_SECONDS: Final = 20.0
-"""Between two looks at most."""
+"""Between two looks, unless the caller waits for an end."""
 LONGEST_LEASE: Final = 300.0
 """Whoever may write the Lease may write any duration."""
 
 
 class CertManagerPresence:
-    """Looks at the Lease when it is asked, and not more often than it has to.
+    """Looks at the Lease when it is asked, and not more often than it has to; one for all who ask.
 
     No wall clocks are compared: a Lease counts as held until it was seen unchanged for as long as it lasts. So the
     first look believes it, which delays Certificates after an uninstallation by a minute and never has two controllers
@@ -33,7 +30,7 @@ class CertManagerPresence:
 
     Args:
         client: Sends the requests.
-        namespace: Of the Lease.
+        namespace: Of the Lease: what ``--leader-election-namespace`` of its controller says.
         clock: Seconds.
     """
 
@@ -44,25 +41,31 @@ class CertManagerPresence:
         self._namespace = namespace
         self._clock = clock
         self._looked_at: float | None = None
-        self._record = LeaseRecord()
-        self._since = 0.0
+        self._seen = Sighting(LeaseRecord(), 0.0)
 
-    async def is_live(self) -> bool:
+    @property
+    def lease(self) -> str:
+        """The Lease, for people."""
+        return f"{self._namespace}/{CONTROLLER_LEASE}"
+
+    async def is_live(self, *, within: float = LOOK_SECONDS) -> bool:
         """Whether cert-manager's controller runs.
+
+        Args:
+            within: How old the last look may be, in seconds.
 
         Raises:
             KubeError: It cannot be found out.
         """
         now = self._clock()
-        if self._looked_at is None or now - self._looked_at >= LOOK_SECONDS:
-            record = await self._read()
-            if record != self._record:
-                self._record, self._since = record, now
+        if self._looked_at is None or now - self._looked_at >= within:
+            self._seen = self._seen.then(await self._read(), now)
             self._looked_at = now
-        lasts = min(float(self._record.duration), LONGEST_LEASE)
-        return bool(self._record.holder) and now - self._since < max(lasts, LOOK_SECONDS) + LOOK_SECONDS
+        over = self._seen.over_at(least=LOOK_SECONDS, most=LONGEST_LEASE) + LOOK_SECONDS
+        return bool(self._seen.record.holder) and now < over
 
     async def _read(self) -> LeaseRecord:
+        # A list needs no right besides the one by which other releases are seen.
         answer = await self._client.request(
             "GET",
             object_path(f"/apis/{GROUP_VERSION}", "leases", self._namespace),

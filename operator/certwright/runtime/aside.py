@@ -1,0 +1,93 @@
+"""A look that waits long for somebody outside gives its worker back meanwhile.
+
+A DNS provider may not answer for one zone. The workers that wait for it would be missing for everybody else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+SLOW_SECONDS: Final = 2.0
+"""A wait that takes longer than this holds no worker; a shorter one is not worth another look afterwards."""
+
+
+class Look:
+    """A look at an object.
+
+    Args:
+        leave: Gives its worker back, and returns whether that was possible.
+
+    Attributes:
+        is_aside: Whether it holds no worker any more: it should come to an end soon after its wait.
+        on_aside: Called when it has stepped aside.
+    """
+
+    def __init__(self, leave: Callable[[], bool]) -> None:
+        self._leave = leave
+        self.is_aside = False
+        self.on_aside: Callable[[], None] = lambda: None
+
+    def step_aside(self) -> None:
+        """Give the worker back, if that is possible now."""
+        if not self.is_aside and self._leave():
+            self.is_aside = True
+            self.on_aside()
+
+
+LOOK: Final[ContextVar[Look | None]] = ContextVar("LOOK", default=None)
+"""The look that the present task belongs to; tasks that it starts belong to it as well."""
+
+
+@asynccontextmanager
+async def aside_if_slow() -> AsyncIterator[None]:
+    """Step aside if what is inside takes long. Nothing happens outside of a look."""
+    look = LOOK.get()
+    if look is None:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    timer: asyncio.TimerHandle
+
+    def step_aside() -> None:
+        nonlocal timer
+        look.step_aside()
+        if not look.is_aside:
+            timer = loop.call_later(SLOW_SECONDS, step_aside)
+
+    timer = loop.call_later(SLOW_SECONDS, step_aside)
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+@asynccontextmanager
+async def time_limit(seconds: float, *, aside: float) -> AsyncIterator[asyncio.Timeout]:
+    """Interrupt what is inside when it takes too long: `asyncio.timeout`.
+
+    Args:
+        seconds: How long it may take.
+        aside: The same for a look that steps aside meanwhile, as it keeps nobody waiting.
+    """
+    look, begun = LOOK.get(), asyncio.get_running_loop().time()
+    async with asyncio.timeout(seconds) as limit:
+        if look is None:
+            yield limit
+            return
+        look.on_aside = lambda: limit.reschedule(begun + aside)
+        try:
+            yield limit
+        finally:
+            look.on_aside = lambda: None
+
+
+def is_aside() -> bool:
+    """Whether the look that the present task belongs to holds no worker any more."""
+    look = LOOK.get()
+    return look is not None and look.is_aside
