@@ -17,10 +17,15 @@ if TYPE_CHECKING:
     from testbed.certificates import KeyPair
 
 OURS: Final = "apis/certwright.io/v1"
+THEIRS: Final = "apis/cert-manager.io/v1"
+"""Where cert-manager's objects are: their kinds are called like ours, and are named with their group here."""
 PLURALS: Final = {
     "Certificate": (OURS, "certificates"),
     "Issuer": (OURS, "issuers"),
     "ClusterIssuer": (OURS, "clusterissuers"),
+    "Certificate.cert-manager.io": (THEIRS, "certificates"),
+    "Issuer.cert-manager.io": (THEIRS, "issuers"),
+    "ClusterIssuer.cert-manager.io": (THEIRS, "clusterissuers"),
     "Secret": ("api/v1", "secrets"),
     "ConfigMap": ("api/v1", "configmaps"),
     "Namespace": ("api/v1", "namespaces"),
@@ -40,7 +45,14 @@ PLURALS: Final = {
     "Event": ("api/v1", "events"),
     "Lease": ("apis/coordination.k8s.io/v1", "leases"),
 }
-CLUSTER_SCOPED: Final = {"ClusterIssuer", "ClusterRole", "CustomResourceDefinition", "Namespace", "Node"}
+CLUSTER_SCOPED: Final = {
+    "ClusterIssuer",
+    "ClusterIssuer.cert-manager.io",
+    "ClusterRole",
+    "CustomResourceDefinition",
+    "Namespace",
+    "Node",
+}
 SECONDS: Final = 120.0
 """For what is a matter of seconds, on a machine that has other things to do as well."""
 POLL_SECONDS: Final = 0.05
@@ -85,7 +97,7 @@ class Cluster:
         metadata = manifest["metadata"]
         return self._send(
             "PATCH",
-            self._path(manifest["kind"], metadata.get("namespace"), metadata["name"]),
+            self._path(_kind_of(manifest), metadata.get("namespace"), metadata["name"]),
             params={"fieldManager": "user", "force": "true", "fieldValidation": validation},
             content=json.dumps(manifest),
             headers={"Content-Type": "application/apply-patch+yaml"},
@@ -249,6 +261,11 @@ class Cluster:
         answer.raise_for_status()
         sent: Object = answer.json()
         return sent
+
+
+def _kind_of(manifest: Mapping[str, Any]) -> str:
+    kind, group = str(manifest["kind"]), str(manifest.get("apiVersion", "")).partition("/")[0]
+    return f"{kind}.{group}" if f"{kind}.{group}" in PLURALS else kind
 
 
 def conditions(found: Mapping[str, Any]) -> dict[str, Object]:

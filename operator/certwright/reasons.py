@@ -192,6 +192,14 @@ ShimReason = Literal[
     "CertificateNotOurs",
     "SecretShared",
 ]
+MirrorReason = Literal[
+    "LeftToCertManager",
+    "InvalidConfig",
+    "IssuerNotOurs",
+    "NotCarriedOver",
+    "RenewalRequested",
+    "StatusContested",
+]
 ClusterReason = Literal[
     "APIServerUnreachable",
     "APIServerRefused",
@@ -208,6 +216,7 @@ Reason = (
     | Http01Reason
     | CaReason
     | ShimReason
+    | MirrorReason
     | ClusterReason
 )
 
@@ -220,6 +229,7 @@ GROUPS: Final[dict[str, tuple[str, ...]]] = {
     "HTTP-01": get_args(Http01Reason),
     "The CA": get_args(CaReason),
     "Ingresses and Gateways": get_args(ShimReason),
+    "Objects of cert-manager": get_args(MirrorReason),
     "The cluster, and defects": get_args(ClusterReason),
 }
 """All reasons by the heading of their table in docs/operating.md."""

@@ -57,6 +57,7 @@ def test_every_option_of_the_operator_is_set_that_a_pod_has_a_use_for(helm: Helm
                 **case("namespaced"),
                 **case("dns-webhooks"),
                 **case("shim-default-issuer"),
+                **case("drop-in"),
                 "tlsAlpn01": {"enabled": True},
             },
         )

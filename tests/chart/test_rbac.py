@@ -35,6 +35,7 @@ def documented(values: Mapping[str, Any]) -> set[Right]:
         "tlsAlpn01.enabled": values.get("tlsAlpn01", {}).get("enabled", False),
         "certManager.guard": values.get("certManager", {}).get("guard", True),
         "shim.enabled": values.get("shim", {}).get("enabled", True),
+        "compat.certManager.enabled": values.get("compat", {}).get("certManager", {}).get("enabled", False),
         "dns01.webhooks": bool(webhooks),
         "serving": any("serving" in webhook for webhook in webhooks),
         "leaderElection.enabled": values.get("leaderElection", {}).get("enabled", True),

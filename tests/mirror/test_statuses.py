@@ -282,3 +282,9 @@ def test_what_cert_manager_knew_of_an_account_stays_for_as_long_as_it_is_that_ac
     assert issuer_status.issuer_status(before, None, NOW, generation=1)["acme"] == before["acme"]
     refused = issuer_status.issuer_status({}, None, NOW, generation=1, refusal=("InvalidConfig", "spec.acme: is odd."))
     assert said({"status": refused}) == {"Ready": ("False", "InvalidConfig")}
+
+
+def test_a_secret_that_was_written_a_moment_before_our_status_is_no_reason_to_say_anything(build: Build) -> None:
+    going, ready = served_as(build, "issuing"), served_as(build, "ready")
+    before = body_of(going)["status"]
+    assert body_of(Served(1, going.ours, ready.secret), before)["status"] == before

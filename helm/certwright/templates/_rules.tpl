@@ -46,6 +46,18 @@
   resources: [httproutes]
   verbs: [list, watch]
 {{- end }}
+{{- if .Values.compat.certManager.enabled }}
+# Certificates and Issuers of cert-manager, which are served by ours; of theirs only the status is written.
+- apiGroups: [cert-manager.io]
+  resources: [certificates, issuers]
+  verbs: [list, watch]
+- apiGroups: [cert-manager.io]
+  resources: [certificates/status, issuers/status]
+  verbs: [patch]
+- apiGroups: [certwright.io]
+  resources: [certificates, issuers]
+  verbs: [create]
+{{- end }}
 {{- if .Values.certManager.guard }}
 # To leave a Secret to cert-manager that a Certificate of it names too, while its controller runs.
 - apiGroups: [cert-manager.io]
@@ -96,6 +108,18 @@
 - apiGroups: [certwright.io]
   resources: [clusterissuers/status]
   verbs: [patch]
+{{- if .Values.compat.certManager.enabled }}
+# The same for ClusterIssuers of cert-manager.
+- apiGroups: [cert-manager.io]
+  resources: [clusterissuers]
+  verbs: [list, watch]
+- apiGroups: [cert-manager.io]
+  resources: [clusterissuers/status]
+  verbs: [patch]
+- apiGroups: [certwright.io]
+  resources: [clusterissuers]
+  verbs: [create]
+{{- end }}
 # To notice CRDs that are created or deleted while the operator runs.
 - apiGroups: [apiextensions.k8s.io]
   resources: [customresourcedefinitions]

@@ -16,7 +16,7 @@ from certwright.resources.issuer import ClusterIssuerSpec
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-_SAME: Final = frozenset(
+SAME: Final = frozenset(
     {
         "email",
         "server",
@@ -30,6 +30,7 @@ _SAME: Final = frozenset(
         "profile",
     }
 )
+"""Fields of `spec.acme` of the same name and meaning."""
 _REMEDIES: Final = {
     "ca": "keep it with cert-manager, or put an ACME CA in front of the CA, such as step-ca",
     "selfSigned": "keep it with cert-manager; a certificate that vouches for itself needs no CA",
@@ -75,8 +76,8 @@ def translate_issuer(manifest: Mapping[str, Any], *, flags: ControllerFlags | No
 
 
 def _acme(given: Mapping[str, Any], kind: str, flags: ControllerFlags, notes: Notes) -> dict[str, Any]:
-    ours = {name: value for name, value in given.items() if name in _SAME}
-    for name in given.keys() - _SAME - {"solvers"}:
+    ours = {name: value for name, value in given.items() if name in SAME}
+    for name in given.keys() - SAME - {"solvers"}:
         told_unknown(f"spec.acme.{name}", notes)
     solvers = given.get("solvers")
     if not isinstance(solvers, list) or not solvers:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 import typer
 import yaml
 
+from certwright.cert_manager.crds import cert_manager_definitions
 from certwright.resources.crd import custom_resource_definitions
 
 _HEADER: Final = (
@@ -16,19 +17,31 @@ _HEADER: Final = (
 _MOST_LINES_SHOWN: Final = 40
 
 
-def manifests() -> dict[str, str]:
-    """Return the manifests by file name, such as `certwright.io_certificates.yaml`."""
-    return {_file_name(definition): _render(definition) for definition in custom_resource_definitions()}
+def manifests(*, cert_manager: bool = False) -> dict[str, str]:
+    """Return the manifests by file name, such as `certwright.io_certificates.yaml`.
+
+    Args:
+        cert_manager: Whether those for objects of cert-manager are meant.
+    """
+    definitions = cert_manager_definitions() if cert_manager else custom_resource_definitions()
+    return {_file_name(definition): _render(definition) for definition in definitions}
 
 
 def crds(
     output_dir: Annotated[Path, typer.Option(help="Folder for the manifests.")] = Path("crds"),
     *,
     check: Annotated[bool, typer.Option("--check", help="Write nothing; fail if a manifest is out of date.")] = False,
+    cert_manager: Annotated[
+        bool,
+        typer.Option(
+            "--cert-manager", help="Write CRDs of cert-manager.io instead, for clusters where its objects are served."
+        ),
+    ] = False,
 ) -> None:
     """Write the CRD manifests for this version."""
+    wanted = manifests(cert_manager=cert_manager)
     try:
-        problems = _compare(output_dir, manifests()) if check else _write(output_dir, manifests())
+        problems = _compare(output_dir, wanted) if check else _write(output_dir, wanted)
     except OSError as error:
         problems = (str(error),)
     if problems:

@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import secrets
+import shlex
 import socket
 import sys
 import threading
@@ -16,6 +17,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Final
 
 from certwright.cert_manager.api import LEASE_NAMESPACE
+from certwright.cert_manager.controller_flags import ControllerFlags
 from certwright.cli.logs import configure_logging
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
@@ -33,6 +35,7 @@ from certwright.issuers.template_policy import (
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials, in_cluster, own_namespace
+from certwright.mirror.options import Options as MirrorOptions
 from certwright.resources.labels import metadata_problem
 from certwright.shim.annotations import Defaults
 from certwright.shim.reconciler import Options as ShimOptions
@@ -131,6 +134,7 @@ def _options(given: argparse.Namespace) -> Options:
         lease_name=given.lease_name,
         identity=given.identity,
         shim=_shim(given),
+        mirror=_mirror(given),
         cert_manager_namespace=given.cert_manager_leader_election_namespace,
         guarded=given.cert_manager_guard,
         election=Election(given.lease_name, given.identity, _end_soon) if given.leader_elect else None,
@@ -158,6 +162,21 @@ def _shim(given: argparse.Namespace) -> ShimOptions | None:
         ),
         leaves_to_cert_manager=given.shim_cert_manager_annotations == "auto",
     )
+
+
+def _mirror(given: argparse.Namespace) -> MirrorOptions | None:
+    """Return how objects of cert-manager are served, or None if they are not.
+
+    Raises:
+        ValueError: The arguments of its controller cannot be read.
+    """
+    if not given.serve_cert_manager_objects:
+        return None
+    try:
+        arguments = shlex.split(given.cert_manager_arguments)
+    except ValueError as error:
+        raise ValueError(f"--cert-manager-arguments: {error}") from error
+    return MirrorOptions(ControllerFlags.read(arguments, given.operator_namespace))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -358,6 +377,25 @@ def _parser() -> argparse.ArgumentParser:
         default=_env("CERT_MANAGER_LEADER_ELECTION_NAMESPACE") or LEASE_NAMESPACE,
         help="namespace of the Lease by which cert-manager's controller is seen to run: what its "
         "--leader-election-namespace says (default: %(default)s)",
+    )
+    add(
+        "--serve-cert-manager-objects",
+        metavar="true|false",
+        nargs="?",
+        type=_truth,
+        const=True,
+        default=_env("SERVE_CERT_MANAGER_OBJECTS") or "false",
+        help="whether Certificates, Issuers and ClusterIssuers of cert-manager.io are served by Certwright's, and "
+        "their status is kept, while no controller of cert-manager runs in the cluster; without a value: "
+        "true (default: %(default)s)",
+    )
+    add(
+        "--cert-manager-arguments",
+        metavar="TEXT",
+        default=_env("CERT_MANAGER_ARGUMENTS"),
+        help="what the controller of cert-manager was started with, for its objects to mean the same, such as "
+        "'--dns01-recursive-nameservers=192.0.2.53:53 --enable-certificate-owner-ref'; those that change nothing are "
+        "passed over (default: none)",
     )
     add(
         "--leader-elect",

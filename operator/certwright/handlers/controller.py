@@ -51,7 +51,7 @@ from certwright.shim.routes import Routes
 from certwright.shim.sources import OF_GATEWAYS, SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from kubernetes.aio.client.api_client import ApiClient
 
@@ -65,6 +65,7 @@ if TYPE_CHECKING:
     from certwright.kube.claims import Claims
     from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
+    from certwright.mirror.options import Options as MirrorOptions
     from certwright.resources import Certificate
     from certwright.shim.reconciler import Options as ShimOptions
 
@@ -91,6 +92,7 @@ class Controller:
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
+        mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
         cert_manager_namespace: Of the Lease of cert-manager's controller.
         guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
@@ -110,6 +112,7 @@ class Controller:
         claims: Claims | None = None,
         leadership: Leadership | None = None,
         shim: ShimOptions | None = None,
+        mirror: MirrorOptions | None = None,
         cert_manager_namespace: str = LEASE_NAMESPACE,
         guarded: bool = False,
     ) -> None:
@@ -254,6 +257,9 @@ class Controller:
                 **({"is_claimed": self.guard.has_claim} if self.guard is not None else {}),
             )
         self._register()
+        if mirror is not None:
+            annotations = shim is not None and shim.defaults.cert_manager
+            self._serve_cert_manager(client, common, mirror, self.cert_manager.is_live, annotations=annotations)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work while this process leads, until told to stop; then close. See `Workers.run`.
@@ -315,6 +321,34 @@ class Controller:
                 # A ListenerSet without an annotation may take its Gateway's issuer, which only its spec names.
                 wants = every if source in OF_GATEWAYS else partial(is_annotated, defaults)
                 kinds.register(source_kind(source, self._shim, wants=wants))
+
+    def _serve_cert_manager(
+        self,
+        client: KubeClient,
+        common: CommonMetadata | None,
+        options: MirrorOptions,
+        is_live: Callable[[], Awaitable[bool]],
+        *,
+        annotations: bool,
+    ) -> None:
+        """Serve objects of cert-manager, too; what few need is loaded only then."""
+        from certwright.handlers.mirroring import register_mirror  # noqa: PLC0415
+        from certwright.mirror.reconciler import MirrorReconciler  # noqa: PLC0415
+        from certwright.mirror.requests import MirrorApi  # noqa: PLC0415
+
+        reconciler = MirrorReconciler(
+            MirrorApi(client, common),
+            certificates=self.certificates,
+            secrets=self.secrets,
+            issuers=self.issuers,
+            cluster_issuers=self.cluster_issuers,
+            recorder=self._recorder,
+            is_cert_manager_live=is_live,
+            options=options,
+            serves_annotations=annotations,
+            clock=_now,
+        )
+        register_mirror(self.manager, reconciler, (self.certificates.store, self.issuers, self.cluster_issuers))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from certwright.handlers.kinds import WatchedKind
     from certwright.issuers.dns_webhook_serving import ServedWebhook
     from certwright.kube.list_watch import Sink
+    from certwright.mirror.options import Options as MirrorOptions
     from certwright.shim.reconciler import Options as ShimOptions
 
     Guarding = Callable[[], Coroutine[Any, Any, None]]
@@ -77,6 +78,7 @@ class Options:
         lease_name: Of the Lease in the operator's namespace, by which other releases see this one.
         identity: This process, in that Lease.
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
+        mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
         cert_manager_namespace: Of the Lease of cert-manager's controller.
         guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
@@ -96,6 +98,7 @@ class Options:
     lease_name: str = "certwright"
     identity: str = ""
     shim: ShimOptions | None = None
+    mirror: MirrorOptions | None = None
     cert_manager_namespace: str = LEASE_NAMESPACE
     guarded: bool = False
 
@@ -129,6 +132,7 @@ async def run_operator(options: Options) -> None:
             claims=_claims(api, options),
             leadership=leadership,
             shim=options.shim,
+            mirror=options.mirror,
             cert_manager_namespace=options.cert_manager_namespace,
             guarded=options.guarded,
         )

@@ -52,6 +52,8 @@ _REASONS: Final = {
     "Expired": "Expired",
 }
 """What cert-manager calls the reasons for which ours is not Ready."""
+TRIGGERED: Final = Fact("True", "ManuallyTriggered", "Certificate re-issuance manually triggered")
+"""What its tools write to ask for a renewal."""
 _NEW: Final = Fact("False", "DoesNotExist", "Issuing certificate as Secret does not exist")
 _BLOCKED: Final = frozenset(
     {"SecretNotOurs", "SecretClaimed", "SecretImmutable", "PrivateKeyMismatch", "InvalidSpec", "NotAsAsked", "Paused"}
@@ -68,12 +70,14 @@ class Served:
         ours: The Certificate that serves it; None if there is none yet.
         secret: Its Secret; None if there is none, or none of ours.
         refusal: Why it is not served, or not as it says now: reason and message; None if it is.
+        is_triggered: Whether a renewal was asked for by its condition Issuing and has not begun.
     """
 
     generation: int
     ours: Certificate | None = None
     secret: SecretFacts | None = None
     refusal: tuple[str, str] | None = None
+    is_triggered: bool = False
 
 
 def certificate_status(present: Mapping[str, Any], served: Served, now: dt.datetime) -> dict[str, Any]:
@@ -118,15 +122,30 @@ def _facts(served: Served, now: dt.datetime, *, is_known: bool) -> dict[str, Fac
     if ours is None or ready is None or not _is_looked_at(ours):
         is_known |= ours is not None and ours.status.not_after is not None
         return None if is_known else {READY: _NEW, ISSUING: Fact("True", _NEW.reason, _NEW.message)}
+    if ready.status == "False" and _named(ready) is None and _is_behind(ours, served.secret):
+        return None
     said = _ready(ready, served, now)
-    return {READY: said, ISSUING: _issuing(ours, said, ready)}
+    issuing = _issuing(ours, said, ready)
+    return {READY: said, ISSUING: TRIGGERED if issuing is None and served.is_triggered else issuing}
 
 
 def _ready(ready: Condition, served: Served, now: dt.datetime) -> Fact:
     if ready.status == "True":
         return Fact("True", "Ready", ready.message)
-    reason = _REASONS.get(ready.reason) or (ready.reason if ready.reason in _BLOCKED else _need(served, now))
-    return Fact("False", reason, ready.message)
+    return Fact("False", _named(ready) or _need(served, now), ready.message)
+
+
+def _named(ready: Condition) -> str | None:
+    """Return what cert-manager calls a reason for which ours is not Ready; None if the Secret has to tell."""
+    return _REASONS.get(ready.reason) or (ready.reason if ready.reason in _BLOCKED else None)
+
+
+def _is_behind(ours: Certificate, secret: SecretFacts | None) -> bool:
+    """Whether the Secret has another certificate than our status is about, which will be written in a moment."""
+    facts = secret.certificate if secret is not None else None
+    return facts is not None and rfc3339(facts.not_before) != (
+        ours.status.not_before and rfc3339(ours.status.not_before)
+    )
 
 
 def _need(served: Served, now: dt.datetime) -> str:
@@ -162,7 +181,9 @@ def _issuing(ours: Certificate, said: Fact, ready: Condition) -> Fact | None:
     if ours.status.failed_attempts:
         return Fact("False", "Failed", issuing.message if issuing is not None else ready.message)
     if ready.status == "True" or ready.reason in _BLOCKED:
-        return None
+        if issuing is None or issuing.reason == NOTHING_TO_DO:
+            return None
+        return Fact("False", issuing.reason, issuing.message)
     if issuing is None or issuing.reason == NOTHING_TO_DO:
         return Fact("True", reason, ready.message)
     # It waits for something, such as its issuer, which cert-manager does with an open request.

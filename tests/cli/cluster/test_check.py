@@ -19,7 +19,16 @@ from certwright.cli.cluster.checks import operator as of_operator
 from certwright.cli.cluster.checks.authorities import Way
 from certwright.cli.cluster.checks.operator import Operator
 from certwright.cli.cluster.checks.result import Result
-from certwright.cli.cluster.checks.rights import CLUSTER, GUARD, HTTP01, SERVED, SHIM, TLS_ALPN01
+from certwright.cli.cluster.checks.rights import (
+    CLUSTER,
+    GUARD,
+    HTTP01,
+    MIRROR,
+    MIRROR_CLUSTER,
+    SERVED,
+    SHIM,
+    TLS_ALPN01,
+)
 from certwright.cli.cluster.connection import Session
 from certwright.cli.cluster.views import IssuerView
 from certwright.issuers.authorities import Authority
@@ -358,7 +367,8 @@ async def test_an_issuer_of_another_version_is_not_asked_for(server: FakeServer)
 
 
 @pytest.mark.parametrize(
-    ("rights", "template"), [((*SERVED, *HTTP01, *TLS_ALPN01, *SHIM, *GUARD), "served"), (CLUSTER, "cluster")]
+    ("rights", "template"),
+    [((*SERVED, *HTTP01, *TLS_ALPN01, *SHIM, *GUARD, *MIRROR), "served"), ((*CLUSTER, *MIRROR_CLUSTER), "cluster")],
 )
 def test_the_rights_are_those_of_the_table_in_the_docs(rights: Any, template: str) -> None:
     page = (PROJECT / "docs" / "operating.md").read_text()

@@ -23,6 +23,8 @@ LEASES: Final = "/apis/coordination.k8s.io/v1"
 POD_LABELS: Final = "app.kubernetes.io/name=certwright"
 DEFAULT_PLACE: Final = "certwright"
 """The namespace, the Lease and the service account of an installation with the chart's defaults."""
+SERVES_CERT_MANAGER: Final = ("CERTWRIGHT_SERVE_CERT_MANAGER_OBJECTS", "true")
+"""The variable of its pods for objects of cert-manager."""
 MAX_RELEASES: Final = 50
 RENEWED_WITHIN: Final = dt.timedelta(seconds=20)
 SECOND_LOOK: Final = 6.0
@@ -37,11 +39,13 @@ class Operator:
         namespace: Where it runs.
         service_account: Who it is.
         is_known: Whether its pods say so; else it is what the chart has by default.
+        serves_cert_manager: Whether its pods say that they serve objects of cert-manager.
     """
 
     namespace: str
     service_account: str = DEFAULT_PLACE
     is_known: bool = False
+    serves_cert_manager: bool = False
 
 
 async def check_operator(connected: Session, namespace: str | None) -> tuple[list[Result], Operator]:
@@ -73,8 +77,9 @@ async def check_operator(connected: Session, namespace: str | None) -> tuple[lis
                     f"no release serves the namespace {connected.namespace}: see the value namespaces",
                 )
             )
-    pods, account = await _pods(connected, place)
-    return [*results, *pods], Operator(place, account or DEFAULT_PLACE, is_known=bool(account))
+    pods, account, serves = await _pods(connected, place)
+    operator = Operator(place, account or DEFAULT_PLACE, is_known=bool(account), serves_cert_manager=serves)
+    return [*results, *pods], operator
 
 
 async def _leases(connected: Session, namespace: str | None) -> list[dict[str, Any]] | None:
@@ -114,17 +119,28 @@ async def _check_lease(connected: Session, lease: Mapping[str, Any]) -> Result:
     )
 
 
-async def _pods(connected: Session, namespace: str) -> tuple[list[Result], str]:
+async def _pods(connected: Session, namespace: str) -> tuple[list[Result], str, bool]:
     try:
         found = await connected.list_all("pods", namespace, root=CORE, labels=POD_LABELS, most=MAX_RELEASES)
     except (Forbidden, NotFound):
-        return [Result("warn", "pods", f"you may not list pods in {namespace}: not checked")], ""
+        return [Result("warn", "pods", f"you may not list pods in {namespace}: not checked")], "", False
     if not found.items:
-        return [
-            Result("warn", "pods", f"none with the label {POD_LABELS} in {namespace}: does the operator run elsewhere?")
-        ], ""
+        return (
+            [
+                Result(
+                    "warn", "pods", f"none with the label {POD_LABELS} in {namespace}: does the operator run elsewhere?"
+                )
+            ],
+            "",
+            False,
+        )
     account = text_at(found.items[0], "spec", "serviceAccountName")
-    return [_check_pods(found.items, namespace)], account
+    return [_check_pods(found.items, namespace)], account, _serves_cert_manager(found.items[0])
+
+
+def _serves_cert_manager(pod: Mapping[str, Any]) -> bool:
+    variables = [one for container in list_at(pod, "spec", "containers") for one in list_at(container, "env")]
+    return any((text_at(one, "name"), text_at(one, "value")) == SERVES_CERT_MANAGER for one in variables)
 
 
 def _check_pods(pods: Sequence[Mapping[str, Any]], namespace: str) -> Result:

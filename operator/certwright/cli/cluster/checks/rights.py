@@ -74,6 +74,22 @@ SHIM: Final = (
     Right("gateway.networking.x-k8s.io", "xlistenersets", ("get", "list", "watch"), "annotated XListenerSets"),
 )
 """The same, for annotated Ingresses and Gateways only: the chart value shim.enabled."""
+THEIRS: Final = "cert-manager.io"
+MIRROR: Final = (
+    Right(THEIRS, "certificates", ("list", "watch"), "Certificates of cert-manager"),
+    Right(THEIRS, "issuers", ("list", "watch"), "Issuers of cert-manager"),
+    Right(THEIRS, "certificates/status", ("patch",), "the status of Certificates of cert-manager"),
+    Right(THEIRS, "issuers/status", ("patch",), "the status of Issuers of cert-manager"),
+    Right(OURS, "certificates", ("create",), "Certificates of cert-manager"),
+    Right(OURS, "issuers", ("create",), "Issuers of cert-manager"),
+)
+"""The same, for objects of cert-manager only: the chart value compat.certManager.enabled."""
+MIRROR_CLUSTER: Final = (
+    Right(THEIRS, "clusterissuers", ("list", "watch"), "ClusterIssuers of cert-manager"),
+    Right(THEIRS, "clusterissuers/status", ("patch",), "the status of ClusterIssuers of cert-manager"),
+    Right(OURS, "clusterissuers", ("create",), "ClusterIssuers of cert-manager"),
+)
+"""The same in the cluster."""
 GUARD: Final = (Right("cert-manager.io", "certificates", ("list", "watch"), "leaving Secrets to cert-manager"),)
 """The same, beside cert-manager only: the chart value certManager.guard."""
 CLUSTER: Final = (
@@ -115,6 +131,10 @@ async def check_operators(connected: Session, operator: Operator) -> list[Result
             *await _check_all(f"{what}, guard", GUARD, ask, namespace=connected.namespace, level="warn"),
         ]
         cluster = await _check_all(f"{what}, cluster", CLUSTER, ask, namespace=None, level=needed)
+        if operator.serves_cert_manager:
+            theirs = f"{what}, objects of cert-manager"
+            challenges += await _check_all(theirs, MIRROR, ask, namespace=connected.namespace, level=needed)
+            cluster += await _check_all(f"{theirs}, cluster", MIRROR_CLUSTER, ask, namespace=None, level=needed)
     except Forbidden:
         return [Result("warn", what, "you may not create SubjectAccessReviews: not checked")]
     return [*served, *challenges, *cluster]

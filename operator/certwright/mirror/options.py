@@ -1,0 +1,18 @@
+"""How objects of cert-manager are served; loaded with every operator."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from certwright.cert_manager.controller_flags import ControllerFlags
+
+
+@dataclass(frozen=True)
+class Options:
+    """How objects of cert-manager are served.
+
+    Attributes:
+        flags: What its controller was started with before: some say what objects mean.
+    """
+
+    flags: ControllerFlags = field(default_factory=ControllerFlags)

@@ -1,0 +1,408 @@
+"""Serves cert-manager's Certificates and issuers by ours, and keeps their status as its controller would.
+
+What is asked for is compared with our objects, and what a status should say with what it says: nothing is written
+where nothing changed. While cert-manager's own controller runs, nothing is written at all.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final, cast
+
+from certwright.cert_manager.api import MOVED
+from certwright.issuers.solver_choice import selected_labels
+from certwright.kube.errors import Conflict, Invalid, NotFound
+from certwright.kube.events import Subject
+from certwright.kube.owned import Applied, Told, digest
+from certwright.kube.store import Store
+from certwright.mirror.certificate_status import FIELDS as CERTIFICATE_FIELDS
+from certwright.mirror.certificate_status import Served, certificate_status
+from certwright.mirror.issuer_status import FIELDS as ISSUER_FIELDS
+from certwright.mirror.issuer_status import issuer_status
+from certwright.mirror.objects import OURS, THEIR_CERTIFICATES, THEIR_CLUSTER_ISSUERS, THEIR_ISSUERS, Mirrored
+from certwright.mirror.renewals import Trigger, renewal_of
+from certwright.resources import Certificate, ClusterIssuer, Issuer
+from certwright.runtime.key import Key
+from certwright.runtime.result import Result
+from certwright.text import printable
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
+
+    from certwright.certificates.store import Certificates
+    from certwright.kube.events import EventRecorder
+    from certwright.kube.resource import Resource
+    from certwright.mirror.options import Options
+    from certwright.mirror.requests import MirrorApi
+    from certwright.reasons import Reason
+
+    SecretFactsStore = Store[Any]
+    Ours = Certificate | Issuer | ClusterIssuer
+
+logger = logging.getLogger(__name__)
+
+HELD_SECONDS: Final = 60.0
+"""Between looks at whether cert-manager still runs."""
+TAKEN_SECONDS: Final = 2.0
+"""After an object was changed by another at the same time."""
+QUIET_SECONDS: Final = 5.0
+"""What changes in words only is written no oftener than this: most issuances are done by then."""
+FREE_WRITES: Final = 3
+"""Times that the same status is written again at once after something else has changed it."""
+LONGEST_SECONDS: Final = 300.0
+"""The longest pause between such writes."""
+CALM_SECONDS: Final = 600.0
+"""After which a status counts as agreed on."""
+HELD_MESSAGE: Final = (
+    "The controller of cert-manager runs in the cluster, so this object is left to it: it is neither served nor is its "
+    "status written. Stop cert-manager, or set compat.certManager.enabled to false."
+)
+
+
+@dataclass
+class _Written:
+    """What was written into a status.
+
+    Attributes:
+        digest: Of what it should say.
+        at: Seconds of the clock.
+        again: How often the same was written because something else had changed it.
+    """
+
+    digest: str
+    at: float
+    again: int = 0
+
+
+class MirrorReconciler:
+    """Serves objects of cert-manager.
+
+    Args:
+        api: Writes.
+        certificates: Ours that the operator watches.
+        secrets: What is known of Secrets.
+        issuers: Ours.
+        cluster_issuers: Ours.
+        recorder: For Events on theirs.
+        is_cert_manager_live: Whether cert-manager's controller runs in the cluster.
+        options: How it works.
+        serves_annotations: Whether Certificates for annotated Ingresses and Gateways are made by us as well: then
+            those that cert-manager has made for them are only reported on.
+        clock: The present time.
+        seconds: A clock that never goes back.
+
+    Attributes:
+        stores: Their objects, by kind.
+    """
+
+    def __init__(
+        self,
+        api: MirrorApi,
+        *,
+        certificates: Certificates,
+        secrets: SecretFactsStore,
+        issuers: Store[Issuer],
+        cluster_issuers: Store[ClusterIssuer],
+        recorder: EventRecorder,
+        is_cert_manager_live: Callable[[], Awaitable[bool]],
+        options: Options,
+        serves_annotations: bool,
+        clock: Callable[[], dt.datetime],
+        seconds: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._api = api
+        self._certificates = certificates
+        self._secrets = secrets
+        self._recorder = recorder
+        self._is_cert_manager_live = is_cert_manager_live
+        self._flags = options.flags
+        self._serves_annotations = serves_annotations
+        self._clock = clock
+        self._seconds = seconds
+        self._ours: Mapping[Resource, Store[Any]] = {
+            THEIR_CERTIFICATES: certificates.store,
+            THEIR_ISSUERS: issuers,
+            THEIR_CLUSTER_ISSUERS: cluster_issuers,
+        }
+        self.stores: Mapping[str, Store[Mirrored]] = {one.key_kind: Store() for one in OURS}
+        self._applied = Applied()
+        self._told: Told[tuple[Reason, str]] = Told()
+        self._written: dict[Key, _Written] = {}
+        self._is_held = False
+
+    def parse(self, resource: Resource, body: Mapping[str, Any]) -> Mirrored:
+        """Take in an object of theirs."""
+        return Mirrored.of(resource, body, self._flags)
+
+    async def reconcile(self, key: Key) -> Result:
+        """Serve one object, and report on it.
+
+        Raises:
+            KubeError: The API server cannot be asked, or refuses.
+        """
+        theirs = self.stores[key.kind].get(key.namespace, key.name)
+        if theirs is None:
+            # Ours goes with it: Kubernetes collects what it owned.
+            self._told.forget(key)
+            self._written.pop(key, None)
+            return Result.ON_EVENT
+        if theirs.is_going:
+            return Result.ON_EVENT
+        if await self._is_left_to_cert_manager(key, theirs):
+            return Result.again_in(HELD_SECONDS)
+        refusal, result = await self._bring(key, theirs)
+        self._tell(key, theirs, refusal)
+        trigger = Trigger()
+        if theirs.resource == THEIR_CERTIFICATES and refusal is None:
+            trigger = renewal_of(theirs, self._ours_of(theirs), self._clock())
+            if trigger.request is not None and not await self._ask(theirs, trigger.request):
+                return Result.again_in(TAKEN_SECONDS)
+        reported = await self._report(key, theirs, refusal, is_triggered=trigger.is_pending)
+        return reported if result.after is None else result
+
+    def wakes(self, before: Ours | None, after: Ours | None) -> Iterable[Key]:
+        """Return the keys of theirs to look at because one of ours came, changed or went."""
+        known = after or before
+        if known is None:
+            return
+        resource = next(one for one, ours in OURS.items() if ours.kind == known.KIND)
+        namespace = known.metadata.namespace or ""
+        key = Key(resource.key_kind, namespace, known.metadata.name)
+        if after is None:
+            self._applied.forget(key)
+        if self.stores[key.kind].get(namespace, key.name) is not None:
+            yield key
+        if not isinstance(known, Certificate) and _generation(before) != _generation(after):
+            # Its solvers say which labels their Certificates need.
+            for one in self._certificates.of_issuer(Key(known.KIND, namespace, known.metadata.name)):
+                if self.stores[THEIR_CERTIFICATES.key_kind].get(one.namespace, one.name) is not None:
+                    yield Key(THEIR_CERTIFICATES.key_kind, one.namespace, one.name)
+
+    def of_issuer(self, issuer: Mirrored) -> Iterable[Key]:
+        """Return the keys of the Certificates of theirs that name an issuer of theirs."""
+        for one in self.stores[THEIR_CERTIFICATES.key_kind]:
+            in_reach = issuer.namespace in {"", one.namespace}
+            if in_reach and one.issuer == (issuer.resource.kind, issuer.name):
+                yield Key(THEIR_CERTIFICATES.key_kind, one.namespace, one.name)
+
+    async def _is_left_to_cert_manager(self, key: Key, theirs: Mirrored) -> bool:
+        is_held = await self._is_cert_manager_live()
+        if is_held != self._is_held:
+            self._is_held = is_held
+            if is_held:
+                logger.warning("cert-manager's controller runs: its objects are left to it")
+            else:
+                logger.info("cert-manager's controller does not run: its objects are served")
+        if is_held:
+            for reason, message in self._told.news(key, [("LeftToCertManager", HELD_MESSAGE)]):
+                self._record(theirs, "Normal", reason, message)
+        return is_held
+
+    def _ours_of(self, theirs: Mirrored) -> Any:
+        """Return the object of ours that has the name of theirs, or None."""
+        return self._ours[theirs.resource].get(theirs.namespace, theirs.name)
+
+    async def _bring(self, key: Key, theirs: Mirrored) -> tuple[tuple[Reason, str] | None, Result]:
+        """Apply ours if it is not as it should be; return why not, and when to look again."""
+        if theirs.manifest is None:
+            return (_refused(theirs), f"Not served by Certwright: {theirs.refusal}."), Result.ON_EVENT
+        if problem := self._issuer_problem(theirs):
+            return ("InvalidSpec", problem), Result.ON_EVENT
+        present = self._ours_of(theirs)
+        if present is not None and not _is_owned(present, theirs):
+            return (None if _serves(present, theirs) else _not_ours(present, theirs)), Result.ON_EVENT
+        if present is None and self._serves_annotations and theirs.controller is not None:
+            # The one for the annotations comes from elsewhere.
+            return None, Result.ON_EVENT
+        manifest = self._api.completed(self._manifest(theirs, theirs.manifest))
+        if self._applied.is_unchanged(key, present, manifest):
+            return None, Result.ON_EVENT
+        uid = present.metadata.uid if present is not None else None
+        try:
+            written = await self._api.apply(OURS[theirs.resource], manifest, uid=uid)
+        except Conflict as error:
+            logger.info("%s: %s; looking again", key, error)
+            return None, Result.again_in(TAKEN_SECONDS)
+        except Invalid as error:
+            return (_refused(theirs), f"Not served by Certwright: {error.message}"), Result.ON_EVENT
+        self._applied.note(key, manifest, written["metadata"])
+        if present is None:
+            logger.info("%s is served by the %s of ours of the same name", key, theirs.resource.kind)
+        return None, Result.ON_EVENT
+
+    def _issuer_problem(self, theirs: Mirrored) -> str:
+        """Return that the issuer of a Certificate has no ACME; empty if it has, or is not known."""
+        if theirs.issuer is None:
+            return ""
+        kind, name = theirs.issuer
+        resource = THEIR_ISSUERS if kind == "Issuer" else THEIR_CLUSTER_ISSUERS
+        found = self.stores[resource.key_kind].get(theirs.namespace if kind == "Issuer" else "", name)
+        if found is None or found.has_acme:
+            return ""
+        return f"Not served by Certwright: spec.issuerRef: the {kind} {name} of cert-manager has no ACME."
+
+    def _manifest(self, theirs: Mirrored, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        """Return ours, owned by theirs, with the labels that solvers of its issuer select by."""
+        metadata = {**manifest["metadata"], "ownerReferences": [theirs.owner_reference]}
+        if theirs.issuer is not None:
+            kind, name = theirs.issuer
+            resource = THEIR_ISSUERS if kind == "Issuer" else THEIR_CLUSTER_ISSUERS
+            issuer = self._ours[resource].get(theirs.namespace if kind == "Issuer" else "", name)
+            selected = selected_labels(issuer.spec.acme) if issuer is not None else set()
+            if labels := {key: value for key, value in theirs.labels.items() if key in selected}:
+                metadata["labels"] = labels
+        return {**manifest, "metadata": metadata}
+
+    async def _ask(self, theirs: Mirrored, request: Mapping[str, Any]) -> bool:
+        """Request a renewal of ours; tell whether that was taken."""
+        ours = cast("Certificate", self._ours_of(theirs))
+        try:
+            await self._api.request(ours.metadata, request)
+        except (Conflict, NotFound) as error:
+            logger.info("%s; looking again", error)
+            return False
+        self._record(theirs, "Normal", "RenewalRequested", "A renewal was requested by the condition Issuing.")
+        return True
+
+    async def _report(
+        self, key: Key, theirs: Mirrored, refusal: tuple[Reason, str] | None, *, is_triggered: bool
+    ) -> Result:
+        """Write the status of theirs if it says something else than it should; return when to look again."""
+        wanted, fields = self._status(theirs, refusal, is_triggered=is_triggered), _fields(theirs)
+        change = _change(theirs.status, wanted, fields)
+        if not change:
+            return Result.ON_EVENT
+        now = self._seconds()
+        writing = _Written(digest({"status": _weight(wanted)}), now)
+        in_words_only = _weight(theirs.status) == _weight(wanted)
+        if (pause := self._pause(key, writing, in_words_only=in_words_only)) > 0:
+            return Result.again_in(pause)
+        try:
+            body = await self._api.write_status(theirs, change)
+        except NotFound:
+            return Result.ON_EVENT
+        except Conflict:
+            # It was changed a moment ago; the watch brings it.
+            return Result.again_in(TAKEN_SECONDS)
+        self._note(key, writing, theirs, in_words_only=in_words_only)
+        self.stores[key.kind].put(body["metadata"], self.parse(theirs.resource, body))
+        return Result.ON_EVENT
+
+    def _status(self, theirs: Mirrored, refusal: tuple[Reason, str] | None, *, is_triggered: bool) -> dict[str, Any]:
+        ours, now = self._ours_of(theirs), self._clock()
+        if ours is not None and not _serves(ours, theirs):
+            ours = None
+        if theirs.resource != THEIR_CERTIFICATES:
+            return issuer_status(theirs.status, ours, now, generation=theirs.generation, refusal=refusal)
+        name = ours.spec.secret_name if ours is not None else None
+        secret = self._secrets.get(theirs.namespace, name) if name is not None else None
+        served = Served(theirs.generation, ours, secret, refusal, is_triggered=is_triggered)
+        return certificate_status(theirs.status, served, now)
+
+    def _pause(self, key: Key, writing: _Written, *, in_words_only: bool) -> float:
+        """Return the seconds to wait before a status is written."""
+        before = self._written.get(key)
+        if before is None:
+            return 0.0
+        since = writing.at - before.at
+        if in_words_only:
+            return QUIET_SECONDS - since
+        if writing.digest != before.digest or before.again < FREE_WRITES or since >= CALM_SECONDS:
+            return 0.0
+        return min(2.0 ** (before.again - FREE_WRITES + 1), LONGEST_SECONDS) - since
+
+    def _note(self, key: Key, writing: _Written, theirs: Mirrored, *, in_words_only: bool) -> None:
+        """Remember what was written; that something else has undone it counts for the pauses."""
+        before = self._written.get(key)
+        if before is not None and before.digest == writing.digest and writing.at - before.at < CALM_SECONDS:
+            writing.again = before.again + (not in_words_only)
+        self._written[key] = writing
+        if before is not None and before.again < writing.again == FREE_WRITES:
+            message = "Something else keeps changing the status of this object; it is corrected less and less often."
+            logger.warning("%s: StatusContested: %s", key, message)
+            self._record(theirs, "Warning", "StatusContested", message)
+
+    def _tell(self, key: Key, theirs: Mirrored, refusal: tuple[Reason, str] | None) -> None:
+        """Tell by Events why an object is not served, or what of it is not; each once for as long as it holds."""
+        said: list[tuple[Reason, str]] = [] if refusal is None else [refusal]
+        if refusal is None:
+            said += [("NotCarriedOver", f"{one}.") for one in theirs.changes]
+        for reason, message in self._told.news(key, said):
+            logger.warning("%s: %s: %s", key, reason, message)
+            self._record(theirs, "Warning", reason, message)
+
+    def _record(self, theirs: Mirrored, kind: Any, reason: Reason, message: str) -> None:
+        subject = Subject(
+            api_version=f"{theirs.resource.group}/{theirs.resource.version}",
+            kind=theirs.resource.kind,
+            namespace=theirs.namespace,
+            name=theirs.name,
+            uid=theirs.uid,
+            resource_version=theirs.resource_version,
+        )
+        self._recorder.record(subject, kind, reason, message)
+
+
+def _refused(theirs: Mirrored) -> Reason:
+    return "InvalidSpec" if theirs.resource == THEIR_CERTIFICATES else "InvalidConfig"
+
+
+def _is_owned(ours: Ours, theirs: Mirrored) -> bool:
+    owner = ours.metadata.controller
+    return owner is not None and (owner.kind, owner.name, owner.uid) == (theirs.resource.kind, theirs.name, theirs.uid)
+
+
+def _serves(ours: Ours, theirs: Mirrored) -> bool:
+    """Whether an object of ours serves one of theirs.
+
+    It is theirs, or the migration made it for theirs, or both are for the annotations of the same object.
+    """
+    if _is_owned(ours, theirs) or ours.metadata.annotations.get(MOVED) == theirs.uid:
+        return True
+    owner = ours.metadata.controller
+    return owner is not None and theirs.controller is not None and owner.uid == theirs.controller.uid
+
+
+def _not_ours(present: Ours, theirs: Mirrored) -> tuple[Reason, str]:
+    owner = present.metadata.controller
+    whose = f"belongs to the {printable(f'{owner.kind} {owner.name}')}" if owner is not None else "is somebody else's"
+    kind = theirs.resource.kind
+    message = (
+        f"The {kind} {theirs.name} of Certwright (certwright.io) {whose}, so it is left as it is, and this {kind} of "
+        "cert-manager is not served. Delete or rename one of them."
+    )
+    return ("CertificateNotOurs" if theirs.resource == THEIR_CERTIFICATES else "IssuerNotOurs"), message
+
+
+def _generation(found: Ours | None) -> tuple[str, int] | None:
+    return None if found is None else (found.metadata.uid, found.metadata.generation)
+
+
+def _fields(theirs: Mirrored) -> tuple[str, ...]:
+    return CERTIFICATE_FIELDS if theirs.resource == THEIR_CERTIFICATES else ISSUER_FIELDS
+
+
+def _change(present: Mapping[str, Any], wanted: Mapping[str, Any], fields: Iterable[str]) -> dict[str, Any]:
+    """Return the merge patch from one status to another; what is in it but none of our fields stays."""
+    change: dict[str, Any] = {}
+    for name in fields:
+        was, should = present.get(name), wanted.get(name)
+        if was == should:
+            continue
+        if isinstance(was, dict) and isinstance(should, dict):
+            should = {**dict.fromkeys(was, None), **should}
+        change[name] = should
+    return change
+
+
+def _weight(status: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is worth a write at once: not the words, nor the key of an order that is done in a moment."""
+    conditions = [
+        {key: one.get(key) for key in ("type", "status", "reason", "observedGeneration")}
+        for one in status.get("conditions") or ()
+    ]
+    kept = {name: value for name, value in status.items() if name not in {"conditions", "nextPrivateKeySecretName"}}
+    return {**kept, "conditions": conditions}
