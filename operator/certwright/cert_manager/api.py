@@ -34,8 +34,5 @@ PARENT_NAME: Final = f"{ACME_GROUP}/http01-parentrefname"
 PARENT_KIND: Final = f"{ACME_GROUP}/http01-parentrefkind"
 PARENT_NAMESPACE: Final = f"{ACME_GROUP}/http01-parentrefnamespace"
 
-MOVED: Final = "certwright.io/moved-from-cert-manager"
-"""On objects of ours that the migration has made, Secrets that it has copied included: the UID of the original."""
-
 NOT_ACME: Final = ("ca", "selfSigned", "vault", "venafi")
 """The types of its issuers that have no ACME."""
