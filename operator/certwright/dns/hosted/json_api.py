@@ -59,6 +59,11 @@ class JsonApi:
         del method, url, content
         return self._headers
 
+    async def turn(self, method: str) -> None:
+        """Wait until a request may be sent."""
+        del method
+        await self.pace.turn()
+
     def counted_as(self, method: str, zone: HostedZone | None) -> str:
         """Return what the API counts a request with; see `ProviderContext.request`."""
         del method, zone
@@ -107,7 +112,7 @@ class JsonApi:
         """Send a request; return its answer and what that holds, as `call` does."""
         url = f"{self._url}{path}?{urlencode(query)}" if query else f"{self._url}{path}"
         content = None if body is None else json.dumps(body).encode()
-        await self.pace.turn()
+        await self.turn(method)
         headers = {"Accept": "application/json", **await self.headers(method, url, content)}
         if content is not None:
             headers["Content-Type"] = "application/json"

@@ -33,6 +33,8 @@ LIMITS: Final = (Limit(1, 1), Limit(12, 60), Limit(80, 3600), Limit(240, 86400))
 to other programs (https://desec.readthedocs.io/en/latest/rate-limits.html)."""
 LONGEST_WAIT: Final = 60.0
 """Seconds. Whoever has to wait longer is told so, and tries again."""
+OLD_SECONDS: Final = 2.0
+"""What was read before a longer wait than this is read again."""
 PER_SECOND: Final = 0.5
 AT_ONCE: Final = 8
 """Both together: at most 38 requests in a minute. The API allows 50 that read."""
@@ -88,6 +90,11 @@ class _Invalid(ProviderRefused):
 
 
 class _Api(JsonApi):
+    async def turn(self, method: str) -> None:
+        # The pace is that of reading; changes have limits of their own. What was read must not grow old meanwhile.
+        if method == "GET":
+            await super().turn(method)
+
     def counted_as(self, method: str, zone: HostedZone | None) -> str:
         # The limits of changes are for each domain. One that is exhausted must not hold up the others.
         return "" if method == "GET" or zone is None else zone.id
@@ -216,18 +223,25 @@ class DesecProvider(RecordSetProvider):
         return found
 
     async def _turn(self, zone: HostedZone) -> Quota:
-        """Wait until a zone may be changed once more. Raises `ProviderUnreachable` if that takes long."""
+        """Wait until a zone may be changed once more.
+
+        Raises:
+            Outdated: That took so long that what was read may not be so any more.
+            ProviderUnreachable: It takes too long.
+        """
         quota = self._quotas.get(zone.id)
         if quota is None:
             self._quotas = {zone_id: one for zone_id, one in self._quotas.items() if not one.is_unused}
             quota = self._quotas[zone.id] = Quota(LIMITS, monotonic=self._context.monotonic)
-        while True:
-            wait, limit = quota.wait()
-            if limit is None:
-                return quota
-            if wait > LONGEST_WAIT:
-                raise _used_up(zone, limit, wait)
-            await self._context.sleep(wait)
+        wait, limit = quota.wait()
+        if limit is None:
+            return quota
+        if wait > LONGEST_WAIT:
+            raise _used_up(zone, limit, wait)
+        await self._context.sleep(wait)
+        if wait > OLD_SECONDS:
+            raise Outdated
+        return quota
 
     async def _list_zones(self) -> list[HostedZone]:
         items = await self._api.every("/domains/", {})

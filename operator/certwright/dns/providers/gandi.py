@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 HOST: Final = "api.gandi.net"
 PAGE: Final = 500
 """Items of a page; the API may give fewer."""
-PER_SECOND: Final = 5.0
+PER_SECOND: Final = 4.0
 AT_ONCE: Final = 10
-"""Both together: at most 310 requests in a minute. The API allows 1000 from one address."""
+"""Both together: at most 250 requests in a minute, and as many that replace or remove what these have read. The API
+allows 1000 from one address."""
 LEAST_TTL: Final = 300
 LONGEST_TTL: Final = 2592000
 """Seconds: the API's limits."""
@@ -84,6 +85,11 @@ class GandiConfig:
 class _Api(JsonApi):
     def code(self, answer: Any) -> object:
         return field_of(answer, "cause")
+
+    async def turn(self, method: str) -> None:
+        # What was read right before must not grow old meanwhile.
+        if method not in ("PUT", "DELETE"):
+            await super().turn(method)
 
     async def every(self, path: str, query: Mapping[str, str], zone: HostedZone | None = None) -> list[dict[str, Any]]:
         """Return the objects of all pages. Raises `DnsError`."""
