@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
+import pytest
 import yaml
 
 from certwright.challenges.holders import Holders
@@ -50,12 +51,17 @@ async def traefik(folder: Path, port: int, backend: int, *, bypass: bool) -> Asy
 
 
 async def look(check: TlsSelfCheck, response: TlsAlpnResponse, *, complete: bool) -> str:
-    async with asyncio.timeout(30):
-        while True:
-            [seen] = await check.look([response])
-            if seen.complete == complete and "refused" not in seen.seen:
-                return seen.seen
-            await asyncio.sleep(0.1)
+    last = "nothing"
+    try:
+        async with asyncio.timeout(30):
+            while True:
+                [seen] = await check.look([response])
+                if seen.complete == complete and "refused" not in seen.seen:
+                    return seen.seen
+                last = seen.seen
+                await asyncio.sleep(0.1)
+    except TimeoutError:
+        pytest.fail(f"in 30 s it saw at last: {last}")
 
 
 async def test_a_handshake_gets_through_a_route_by_server_name_if_traefik_lets_it(bind: Bind, tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ def test_an_example_follows_the_schema_and_the_model(document: dict[str, Any]) -
 
 def test_an_example_with_a_placeholder_is_refused_with_what_to_do() -> None:
     """The address by the CRD, when it is applied; the key by the operator, before it orders anything."""
-    address, secret = PLACEHOLDERS
+    address, secret, authority = PLACEHOLDERS
     shown = [path.read_text(encoding="utf-8") for path in sorted(EXAMPLES.rglob("*.yaml"))]
     issuers = [text for text in shown if address in text]
     assert len(issuers) > 5
@@ -53,6 +53,10 @@ def test_an_example_with_a_placeholder_is_refused_with_what_to_do() -> None:
     assert sum(secret in text for text in shown) == 2
     with pytest.raises(InvalidTsigKey, match="not base64"):
         TsigKey("certwright", secret)
+    issuer = yaml.safe_load(filled_in(issuers[0]))
+    issuer["spec"]["acme"]["caBundle"] = authority
+    with pytest.raises(InvalidResource, match="caBundle"):
+        MODELS[issuer["kind"]].parse(issuer)
 
 
 def test_every_address_in_an_example_is_a_placeholder_or_of_the_demo() -> None:
