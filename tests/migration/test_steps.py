@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 import pytest
 
 from certwright.cert_manager.api import BESIDE, MOVED
-from certwright.kube.errors import Conflict
+from certwright.kube.errors import Conflict, Forbidden
 from certwright.migration.apply import Moved, apply
 from certwright.migration.assessment import assess
 from certwright.migration.back import go_back
@@ -442,6 +442,32 @@ async def test_a_certificate_that_was_replaced_is_told() -> None:
     problems = (await move(made)).problems
     assert all("has another certificate than before" in why for why in problems.values())
     assert len(problems) == 2
+
+
+@pytest.mark.parametrize("going", [True, False], ids=["its namespace is being deleted", "it may not be written"])
+async def test_what_is_in_a_namespace_that_is_being_deleted_keeps_nothing_from_moving(*, going: bool) -> None:
+    class Going(World):
+        async def apply(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+            if manifest["metadata"].get("namespace") == "going":
+                why = "unable to create new content in namespace going because it is being terminated"
+                raise Forbidden("write it", status=403, reason="Forbidden", message=why if going else "no such right")
+            return await super().apply(kind, manifest)
+
+    made, told = Going(), list[str]()
+    populate(made)
+    issuer = of(made, THEIR_ISSUERS)["le"]
+    made.put(THEIR_ISSUERS, "old", "going", spec=issuer["spec"], status=issuer["status"])
+    spec = {"dnsNames": ["old.test"], "secretName": "old-tls", "issuerRef": {"name": "old"}}
+    made.put(THEIR_CERTIFICATES, "old", "going", spec=spec, status={"conditions": [READY]})
+    if not going:
+        with pytest.raises(Forbidden, match="no such right"):
+            await move(made, told)
+        return
+    moved = await move(made, told)
+    assert (moved.problems, moved.certificates.done) == ({}, 2)
+    assert set(of(made, OUR_CERTIFICATES)) == {"web", "api"}
+    for left in ("Issuer going/old", "Certificate going/old"):
+        assert f"{left} is left out: its namespace is being deleted" in told
 
 
 async def test_what_an_ingress_made_stays_the_ingresss(world: World) -> None:

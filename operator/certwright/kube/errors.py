@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 
 class KubeError(Exception):
     """The API server refused a request, or could not be reached.
@@ -54,8 +56,17 @@ class Conflict(KubeError):
     """The object changed in between, is another object of the same name, or exists already (409)."""
 
 
+_GOING: Final = "because it is being terminated"
+"""How the API server refuses whatever is new in a namespace that is deleted."""
+
+
 class Forbidden(KubeError):
     """RBAC or admission does not allow it (401, 403)."""
+
+    @property
+    def is_for_going_namespace(self) -> bool:
+        """Whether it is refused because its namespace is being deleted: nothing new is taken there."""
+        return _GOING in self.message
 
 
 class Invalid(KubeError):

@@ -25,8 +25,6 @@ COMPONENT: Final = "certwright"
 MAX_MESSAGE_CHARACTERS: Final = 1000
 MAX_WAITING: Final = 1000
 DRAIN_SECONDS: Final = 5.0
-GOING: Final = "because it is being terminated"
-"""How the API server refuses whatever is new in a namespace that is deleted."""
 CLUSTER_SCOPED: Final = "default"
 """The one namespace in which the API server takes Events about objects that have none."""
 
@@ -115,7 +113,7 @@ class EventRecorder:
         except NotFound:
             logger.debug("the namespace %s of an Event is gone", namespace)
         except KubeError as error:
-            going = isinstance(error, Forbidden) and GOING in error.message
+            going = isinstance(error, Forbidden) and error.is_for_going_namespace
             logger.log(logging.DEBUG if going else logging.WARNING, "an Event is lost (%s): %s", event["reason"], error)
 
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import BESIDE, MOVED
 from certwright.cert_manager.spec import mapping
+from certwright.kube.errors import Forbidden
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
 from certwright.migration.inventory import condition, is_ready
 from certwright.migration.marks import NO_CERTIFICATE, TRIAL
-from certwright.migration.progress import Outcome, mark_of, marked, title
+from certwright.migration.progress import Outcome, leave_out, mark_of, marked, title
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -63,7 +64,11 @@ async def move_certificates(
             continue
         if there is None:
             marks = {BESIDE: one.uid} if is_mixed else {}
-            await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours, marks))
+            try:
+                await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours, marks))
+            except Forbidden as error:
+                leave_out(title(ours), error, progress)
+                continue
             progress.tell(f"{title(ours)} created; its key is kept for the trial")
         waited.append(title(ours))
     await _wait_taken_over(cluster, waited, outcome, progress)

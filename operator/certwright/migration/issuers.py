@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.cert_manager.api import MOVED
 from certwright.cert_manager.spec import mapping
+from certwright.kube.errors import Forbidden
 from certwright.migration.cluster import OURS_BY_KIND, SECRETS
 from certwright.migration.inventory import is_ready
-from certwright.migration.progress import Outcome, mark_of, marked, title
+from certwright.migration.progress import Outcome, leave_out, mark_of, marked, title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -57,7 +58,11 @@ async def move_issuers(
         if there is not None and mark_of(there, MOVED) is None:
             progress.tell(f"{name} is there already, and used as it is")
         else:
-            there = await cluster.apply(kind, marked(ours, {MOVED: one.uid}))
+            try:
+                there = await cluster.apply(kind, marked(ours, {MOVED: one.uid}))
+            except Forbidden as error:
+                leave_out(name, error, progress)
+                continue
         waited[name] = (one, there)
     await _wait_ready(cluster, waited, outcome, progress)
     return outcome

@@ -11,6 +11,8 @@ from certwright.cert_manager.spec import mapping
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
+    from certwright.kube.errors import Forbidden
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -33,6 +35,17 @@ class Progress:
         while (left := end - loop.time()) > 0:
             yield left
             await asyncio.sleep(min(self.interval, left))
+
+
+def leave_out(name: str, refusal: Forbidden, progress: Progress) -> None:
+    """Tell that an object goes with its namespace; nothing has to be moved.
+
+    Raises:
+        Forbidden: It was refused for another reason.
+    """
+    if not refusal.is_for_going_namespace:
+        raise refusal
+    progress.tell(f"{name} is left out: its namespace is being deleted")
 
 
 @dataclass
