@@ -12,7 +12,7 @@ from certwright.cert_manager import api
 from certwright.cert_manager.issuer import SAME
 from certwright.cert_manager.solver import PROVIDERS
 from certwright.resources import Certificate, ClusterIssuer, Issuer
-from certwright.resources.crd import open_api_schema
+from certwright.resources.crd import custom_resource_definition, open_api_schema
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -136,46 +136,24 @@ def _definition(
     short_names: list[str],
 ) -> dict[str, Any]:
     served = f"{model.KIND} of cert-manager.io, with the fields that Certwright serves; others are kept as they are."
-    return {
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {
-            "name": f"{model.PLURAL}.{api.GROUP}",
-            "labels": {"app.kubernetes.io/name": "certwright"},
-        },
-        "spec": {
-            "group": api.GROUP,
-            "scope": "Namespaced" if model.NAMESPACED else "Cluster",
-            "names": {
-                "kind": model.KIND,
-                "listKind": f"{model.KIND}List",
-                "plural": model.PLURAL,
-                "singular": model.KIND.lower(),
-                "shortNames": short_names,
-                "categories": ["cert-manager"],
-            },
-            "versions": [
-                {
-                    "name": api.VERSION,
-                    "served": True,
-                    "storage": True,
-                    "subresources": {"status": {}},
-                    "additionalPrinterColumns": columns,
-                    "schema": {
-                        "openAPIV3Schema": {
-                            "description": served,
-                            "type": "object",
-                            "required": ["spec"],
-                            "properties": {
-                                "apiVersion": _TEXT,
-                                "kind": _TEXT,
-                                "metadata": {"type": "object"},
-                                "spec": spec,
-                                "status": {**_ANY, "properties": dict(status)},
-                            },
-                        }
-                    },
-                }
-            ],
+    schema = {
+        "description": served,
+        "type": "object",
+        "required": ["spec"],
+        "properties": {
+            "apiVersion": _TEXT,
+            "kind": _TEXT,
+            "metadata": {"type": "object"},
+            "spec": spec,
+            "status": {**_ANY, "properties": dict(status)},
         },
     }
+    return custom_resource_definition(
+        model,
+        group=api.GROUP,
+        version=api.VERSION,
+        category="cert-manager",
+        short_names=short_names,
+        columns=columns,
+        schema=schema,
+    )

@@ -14,7 +14,7 @@ import socket
 import sys
 import threading
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.cert_manager.controller_flags import ControllerFlags
@@ -235,10 +235,7 @@ def _parser() -> argparse.ArgumentParser:
     for kind, ambient, which in (("cluster-issuer", "true", "ClusterIssuers"), ("issuer", "false", "Issuers")):
         add(
             f"--{kind}-ambient-credentials",
-            metavar="true|false",
-            nargs="?",
-            type=_truth,
-            const=True,
+            **_SWITCH,
             default=_env(f"{kind.replace('-', '_').upper()}_AMBIENT_CREDENTIALS") or ambient,
             help=f"whether DNS providers of {which} that name no credentials use those of the place where the operator "
             "runs, such as an IAM role or a workload identity (default: %(default)s)",
@@ -328,20 +325,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--allow-loopback",
-        metavar="true|false",
-        nargs="?",
-        type=_truth,
-        const=True,
+        **_SWITCH,
         default=_env("ALLOW_LOOPBACK") or str(not in_cluster()).lower(),
         help="whether CAs and self-checked domains may be at a loopback address; link-local addresses and those of "
         "metadata services never are (default: false in a pod, true elsewhere)",
     )
     add(
         "--shim",
-        metavar="true|false",
-        nargs="?",
-        type=_truth,
-        const=True,
+        **_SWITCH,
         default=_env("SHIM") or "false",
         help="whether Ingresses, Gateways and ListenerSets with annotations such as certwright.io/cluster-issuer get "
         "Certificates; without a value: true (default: %(default)s)",
@@ -363,10 +354,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--cert-manager-guard",
-        metavar="true|false",
-        nargs="?",
-        type=_truth,
-        const=True,
+        **_SWITCH,
         default=_env("CERT_MANAGER_GUARD") or "false",
         help="whether Certificates wait whose Secret a Certificate of cert-manager names as well, while cert-manager's "
         "controller runs; without a value: true (default: %(default)s)",
@@ -380,10 +368,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--serve-cert-manager-objects",
-        metavar="true|false",
-        nargs="?",
-        type=_truth,
-        const=True,
+        **_SWITCH,
         default=_env("SERVE_CERT_MANAGER_OBJECTS") or "false",
         help="whether Certificates, Issuers and ClusterIssuers of cert-manager.io are served by Certwright's, and "
         "their status is kept, while no controller of cert-manager runs in the cluster; without a value: "
@@ -399,10 +384,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add(
         "--leader-elect",
-        metavar="true|false",
-        nargs="?",
-        type=_truth,
-        const=True,
+        **_SWITCH,
         default=_env("LEADER_ELECT") or "false",
         help="whether to act only while holding a Lease in the operator namespace, so that several replicas can run; "
         "without a value: true (default: %(default)s)",
@@ -519,6 +501,10 @@ def _truth(text: str) -> bool:
     if text not in ("true", "false"):
         raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
     return text == "true"
+
+
+_SWITCH: Final[dict[str, Any]] = {"metavar": "true|false", "nargs": "?", "type": _truth, "const": True}
+"""What options have in common that are true or false, and true without a value."""
 
 
 def _number(least: int, most: int) -> Callable[[str], int]:

@@ -123,16 +123,36 @@ class _SchemaGenerator(GenerateJsonSchema):
         return super().encode_default(dft)
 
 
-def _definition(model: type[Object], columns: Sequence[Column], *, short_names: Sequence[str]) -> dict[str, Any]:
+def custom_resource_definition(
+    model: type[Object],
+    *,
+    group: str,
+    version: str,
+    category: str,
+    short_names: Sequence[str],
+    columns: Sequence[Mapping[str, Any]],
+    schema: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return a CustomResourceDefinition with one version.
+
+    Args:
+        model: Has the names, and says whether objects are in namespaces.
+        group: The API group.
+        version: Of the API.
+        category: What `kubectl get` shows them with.
+        short_names: For `kubectl`.
+        columns: `additionalPrinterColumns`.
+        schema: `openAPIV3Schema`.
+    """
     return {
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
         "metadata": {
-            "name": f"{model.PLURAL}.{GROUP}",
+            "name": f"{model.PLURAL}.{group}",
             "labels": {"app.kubernetes.io/name": "certwright"},
         },
         "spec": {
-            "group": GROUP,
+            "group": group,
             "scope": "Namespaced" if model.NAMESPACED else "Cluster",
             "names": {
                 "kind": model.KIND,
@@ -140,17 +160,29 @@ def _definition(model: type[Object], columns: Sequence[Column], *, short_names: 
                 "plural": model.PLURAL,
                 "singular": model.KIND.lower(),
                 "shortNames": list(short_names),
-                "categories": [CATEGORY],
+                "categories": [category],
             },
             "versions": [
                 {
-                    "name": VERSION,
+                    "name": version,
                     "served": True,
                     "storage": True,
                     "subresources": {"status": {}},
-                    "additionalPrinterColumns": [column.to_json() for column in columns],
-                    "schema": {"openAPIV3Schema": open_api_schema(model)},
+                    "additionalPrinterColumns": list(columns),
+                    "schema": {"openAPIV3Schema": schema},
                 }
             ],
         },
     }
+
+
+def _definition(model: type[Object], columns: Sequence[Column], *, short_names: Sequence[str]) -> dict[str, Any]:
+    return custom_resource_definition(
+        model,
+        group=GROUP,
+        version=VERSION,
+        category=CATEGORY,
+        short_names=short_names,
+        columns=[column.to_json() for column in columns],
+        schema=open_api_schema(model),
+    )
