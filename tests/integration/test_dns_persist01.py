@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.acme import dns_persist01_name
 from harness import issuer
+from harness.mistakes import wait_event
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,7 +124,6 @@ def test_a_provider_writes_the_record_once_beside_others_and_renewals_change_not
             ),
             seconds=60,
         )
-        events = [event["reason"] for event in cluster.events(space, "lasting")]
-        assert "PersistentRecordsChanged" in events
+        wait_event(cluster, space, "lasting", "PersistentRecordsChanged")
     finally:
         bed.bind.change("example.test", "delete", label)
