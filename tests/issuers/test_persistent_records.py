@@ -390,7 +390,7 @@ async def test_one_namespace_does_not_fill_the_list_of_a_cluster_issuer(desk: De
 async def test_a_domain_whose_servers_never_answer_holds_up_no_other(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "ONE_LOOK_SECONDS", 0.05)
+    monkeypatch.setattr(module, "ONE_LOOK_SECONDS", 0.5)
     issuer = desk.issuer(persist(**PROVIDER), kind="ClusterIssuer")
     with pytest.raises(PersistentRecordMissing):
         await desk.need(issuer, *(f"n{number}.evil.example" for number in range(30)), namespace="evil")

@@ -231,7 +231,7 @@ async def test_an_issuer_that_is_not_loaded_is_asked_for_and_a_missing_one_is_wa
 async def test_a_provider_that_hangs_holds_up_its_own_namespace_only_and_only_for_a_while(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "NAMESPACE_SECONDS", 0.05)
+    monkeypatch.setattr(module, "NAMESPACE_SECONDS", 0.5)
     desk.load({"selector": {"dnsZones": ["a.example"]}}, {"selector": {"dnsZones": ["b.example"]}})
     desk.servers["first"].hangs = True
     stuck = [

@@ -1,13 +1,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
 
-from certwright.runtime import turns as module
-from certwright.runtime.turns import Turns
-
-if TYPE_CHECKING:
-    import pytest
+from certwright.runtime.turns import SLOW_SECONDS, Turns
+from tests.simulation.loop import VirtualLoop
 
 
 class Users:
@@ -31,10 +27,6 @@ class Users:
         for name in names:
             self._leave[name].set()
         await self.settle()
-
-    async def until_inside(self, name: str) -> None:
-        while name not in self.inside:  # noqa: ASYNC110 - it is the turns that are tested
-            await asyncio.sleep(0.001)
 
     async def settle(self) -> None:
         for _ in range(10):
@@ -94,16 +86,19 @@ async def test_who_is_cancelled_as_a_place_comes_free_passes_it_on() -> None:
     assert users.inside == ["c1"]
 
 
-async def test_a_place_that_is_held_for_long_is_lent_to_the_next_and_not_more_than_are_to_be(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "SLOW_SECONDS", 0.01)
+def test_a_place_that_is_held_for_long_is_lent_to_the_next_and_not_more_than_are_to_be() -> None:
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(_two_places_are_held_for_long())
+
+
+async def _two_places_are_held_for_long() -> None:
     users = Users(Turns(2, kept=0, lent=1))
     await users.come("a1", "a2", "a3", "a4")
+    await asyncio.sleep(SLOW_SECONDS - 0.1)
     assert users.inside == ["a1", "a2"]
-    async with asyncio.timeout(20):
-        await users.until_inside("a3")
-    await asyncio.sleep(0.03)
+    await asyncio.sleep(0.2)
+    assert users.inside == ["a1", "a2", "a3"]
+    await asyncio.sleep(SLOW_SECONDS * 3)
     assert users.inside == ["a1", "a2", "a3"], "one place is lent, and one only"
     await users.leave("a1", "a2", "a3", "a4")
     assert users.inside == []
