@@ -20,6 +20,8 @@ import (
 	"github.com/cert-manager/cert-manager/pkg/controller"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/acmechallenges"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/acmeorders"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/certificate-shim/gateways"
+	_ "github.com/cert-manager/cert-manager/pkg/controller/certificate-shim/ingresses"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/acme"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/approver"
 	_ "github.com/cert-manager/cert-manager/pkg/controller/certificaterequests/ca"
@@ -50,6 +52,7 @@ const (
 	workers         = 2
 	challenges      = 60
 	propagationLook = time.Second
+	gatewayShim     = "gateway-shim"
 )
 
 func main() {
@@ -58,6 +61,7 @@ func main() {
 	leases := flag.String("leader-election-namespace", "kube-system", "where the Lease is")
 	nameservers := flag.String("dns01-recursive-nameservers", "", "resolvers, separated by commas")
 	controllers := flag.String("controllers", "*", "all, without those that are named after a hyphen")
+	gateways := flag.Bool("enable-gateway-api", false, "make Certificates for Gateways, whose CRDs have to be there")
 	only := flag.Bool("dns01-recursive-nameservers-only", false, "ask no authoritative server")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -74,9 +78,17 @@ func main() {
 			CertificateRequestMinimumBackoffDuration: time.Hour,
 			CertificateRequestMaximumBackoffDuration: 32 * time.Hour,
 		},
+		IngressShimOptions: controller.IngressShimOptions{
+			DefaultIssuerKind:  "Issuer",
+			DefaultIssuerGroup: "cert-manager.io",
+		},
 		SchedulerOptions: controller.SchedulerOptions{MaxConcurrentChallenges: challenges},
+		ConfigOptions:    controller.ConfigOptions{EnableGatewayAPI: *gateways},
 	}
 	without := strings.Split(*controllers, ",")
+	if !*gateways {
+		without = append(without, "-"+gatewayShim)
+	}
 	work := func(ctx context.Context) error { return run(ctx, options, without) }
 	if err := lead(ctx, *kubeconfig, *leases, work); err != nil {
 		fmt.Fprintln(os.Stderr, "error:", err)
@@ -143,6 +155,9 @@ func run(ctx context.Context, options controller.ContextOptions, without []strin
 	shared.SharedInformerFactory.Start(ctx.Done())
 	shared.KubeSharedInformerFactory.Start(ctx.Done())
 	shared.HTTP01ResourceMetadataInformersFactory.Start(ctx.Done())
+	if options.EnableGatewayAPI {
+		shared.GWShared.Start(ctx.Done())
+	}
 	fmt.Println("serving")
 	group.Wait()
 	close(errs)
