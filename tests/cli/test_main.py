@@ -1,3 +1,4 @@
+import signal
 import subprocess
 import sys
 import types
@@ -85,3 +86,22 @@ main(["run"])
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60
     )
     assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(
+    ("loaded", "words"), [("certwright.cli.cluster.app", ["status"]), ("certwright.cli.acme.runner", ["acme", "list"])]
+)
+def test_ctrl_c_while_a_command_loads_is_no_traceback(loaded: str, words: list[str]) -> None:
+    program = f"""
+import os, signal, sys
+class Interrupting:
+    def find_spec(self, name, path=None, target=None):
+        if name == {loaded!r}:
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Interrupting())
+from certwright.cli.main import main
+main({words!r})
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
+    # A shell makes 130 of it.
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")

@@ -1,5 +1,6 @@
 """The `certwright` command."""
 
+import signal
 import sys
 from collections.abc import Sequence
 from typing import Final, NoReturn
@@ -12,17 +13,25 @@ CLUSTER_COMMANDS: Final = ("status", "explain", "renew", "revoke", "rollback", "
 
 def kubectl_plugin() -> None:
     """Run `kubectl certwright`: kubectl finds `kubectl-certwright` on the PATH."""
+    _end_at_ctrl_c()
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # as in `main`
     _cluster(sys.argv[1:], "kubectl certwright")
 
 
 def kubectl_complete() -> None:
     """Complete `kubectl certwright`: kubectl 1.26 and later ask `kubectl_complete-certwright` on the PATH."""
+    _end_at_ctrl_c()
     import_lean()
     from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only this command pays for its imports
     from certwright.cli.completion import complete  # noqa: PLC0415 - as above
 
     print(complete(plugin, sys.argv[1:]))
+
+
+def _end_at_ctrl_c() -> None:
+    """Let Ctrl-C end the process without a word while it loads, which takes most of a second. See `heed_ctrl_c`."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _cluster(given: Sequence[str], name: str) -> NoReturn:
@@ -51,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         from certwright.http01.program import main as solve  # noqa: PLC0415 - standard library only
 
         raise SystemExit(solve(given[1:]))
+    _end_at_ctrl_c()
     if given[:1] == ["acme"]:
         # The models of the CRDs, which the other commands need, are no business of a host without Kubernetes.
         from certwright.cli.acme.app import acme  # noqa: PLC0415 - as above

@@ -61,7 +61,7 @@ def test_streams_that_are_full_or_closed(
 def test_files_do_not_get_the_numbers_of_streams_that_were_closed(tmp_path: Path) -> None:
     program = "import os; os.closerange(0, 3); os.execv({python!r}, [{python!r}, '-c', {inner!r}])"
     inner = (
-        "import os, pathlib; from certwright.cli.acme.runner import _open_streams; _open_streams(); "
+        "import os, pathlib; from certwright.cli.terminal import open_streams; open_streams(); "
         "pathlib.Path({path!r}).write_text(' '.join(os.readlink(f'/proc/self/fd/{{n}}') for n in range(3)))"
     )
     path = str(tmp_path / "seen")

@@ -8,10 +8,12 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from certwright.cli.cluster.connection import Session, telling
-from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound
+from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+
+    from certwright.kube.errors import KubeError
 
     from .objects import Body
 
@@ -29,6 +31,8 @@ class FakeServer:
         user: Who asks.
         most: Objects in one answer; more are refused as too large.
         on_change: Called with each object that was changed.
+        failing: How every request fails; None if it does not.
+        fails_after: A request after which no other one is answered.
     """
 
     def __init__(self) -> None:
@@ -41,6 +45,8 @@ class FakeServer:
         self.conflicts = 0
         self.asked: list[str] = []
         self.on_change: Callable[[Body], None] = lambda _: None
+        self.failing: KubeError | None = None
+        self.fails_after: str | None = None
 
     def add(self, plural: str, *bodies: Body) -> None:
         for body in bodies:
@@ -61,7 +67,17 @@ class FakeServer:
         content_type: str = "",
     ) -> Body:
         self.asked.append(f"{method} {path}")
-        query = query or {}
+        if self.failing is not None:
+            raise self.failing
+        try:
+            return self._answer(method, path, action=action, query=query or {}, body=body, content_type=content_type)
+        finally:
+            if self.asked[-1] == self.fails_after:
+                self.failing = Unreachable(action, message="connection refused")
+
+    def _answer(
+        self, method: str, path: str, *, action: str, query: Mapping[str, str], body: Any, content_type: str
+    ) -> Body:
         if path == "/version":
             return {"gitVersion": "v1.37.2"}
         if path.endswith("reviews"):

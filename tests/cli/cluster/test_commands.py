@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 from certwright.cli.cluster import connection, status
 from certwright.cli.cluster.app import plugin
 from certwright.cli.cluster.exits import ExitCode
+from certwright.kube.errors import Forbidden, Unreachable
 from certwright.resources import Certificate
 
 from .objects import certificate, event, issuer
@@ -127,6 +128,9 @@ def test_large_clusters_are_read_in_pages(server: FakeServer, monkeypatch: pytes
         (("status", "nope"), ExitCode.NOT_FOUND, "There is no Certificate nope in the namespace shop"),
         (("explain", "issuer/nope"), ExitCode.NOT_FOUND, "There is no Issuer nope in shop"),
         (("explain", "secret/web"), ExitCode.USAGE, "certificate/NAME, issuer/NAME"),
+        (("explain", "shop/web"), ExitCode.USAGE, "the namespace with -n"),
+        (("renew", "--issuer", "secret/x"), ExitCode.USAGE, "--issuer secret/x: write NAME"),
+        (("pause", "--issuer", "issuer/"), ExitCode.USAGE, "write NAME"),
         (("status", "web", "-A"), ExitCode.USAGE, "Names exclude"),
         (("status", "--watch", "-o", "json"), ExitCode.USAGE, "--watch excludes"),
         (("renew",), ExitCode.USAGE, "Which Certificates?"),
@@ -150,6 +154,15 @@ def test_what_the_api_server_refuses_is_told(server: FakeServer) -> None:
     assert result.exit_code == ExitCode.REFUSED
     assert "certificates is forbidden" in result.stderr
     assert "kubectl certwright check" in result.stderr
+
+
+@pytest.mark.parametrize("words", [("status",), ("explain", "web"), ("renew", "web"), ("pause", "web"), ("check",)])
+def test_credentials_that_have_expired_are_told_with_what_to_do(server: FakeServer, words: tuple[str, ...]) -> None:
+    server.failing = Forbidden("list certificates", status=401, reason="Unauthorized", message="Unauthorized")
+    result = run(*words)
+    assert (result.exit_code, result.stdout) == (ExitCode.UNREACHABLE, "")
+    assert "expired. Log in again" in result.stderr
+    assert len(result.stderr.splitlines()) == 1
 
 
 def test_a_kubeconfig_that_is_not_there_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +209,38 @@ def test_watching_without_a_terminal_prints_a_line_for_each_change(
     assert lines[3] == "api: gone"
 
 
+def test_watching_outlives_a_restart_of_the_api_server(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = 0
+
+    async def sleep(_: float) -> None:
+        nonlocal looks
+        looks += 1
+        down = Unreachable("list certificates", message="connection refused")
+        server.failing = down if looks in {1, 2} else None
+        if looks == 3:
+            server.certificate("web")["status"]["conditions"][0] |= {"status": "False", "reason": "Expired"}
+        if looks == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    result = run("status", "--watch", "-l", "team=a")
+    assert result.exit_code == ExitCode.INTERRUPTED
+    said = [line.partition("  ")[2] for line in result.stdout.splitlines()]
+    assert [line.partition(";")[0].partition(":")[0] for line in said] == [
+        "web",
+        "The API server does not answer",
+        "web",
+    ]
+    assert "connection refused" in said[1]
+
+
+def test_an_api_server_that_is_not_there_at_first_is_not_watched(server: FakeServer) -> None:
+    server.failing = Unreachable("list certificates", message="connection refused")
+    result = run("status", "--watch")
+    assert result.exit_code == ExitCode.UNREACHABLE
+    assert "connection refused" in result.stderr
+
+
 # renew
 
 
@@ -229,6 +274,48 @@ def test_a_renewal_that_runs_already_is_joined(server: FakeServer) -> None:
     result = run("renew", "web")
     assert "request r-1 is running already" in result.stdout
     assert request_of(server) == {"id": "r-1", "action": "Renew"}
+
+
+def test_a_revocation_for_another_reason_takes_the_place_of_one_that_runs(server: FakeServer) -> None:
+    body = server.certificate("web")
+    body["spec"]["request"] = {"id": "r-1", "action": "Revoke", "reason": "superseded"}
+    body["status"]["requests"] = [{"id": "r-1", "action": "Revoke", "reason": "superseded", "state": "Running"}]
+    assert "running already" in run("revoke", "web", "--reason", "superseded", "--yes").stdout
+    assert run("revoke", "web", "--reason", "keyCompromise", "--yes").exit_code == 0
+    request = request_of(server)
+    assert request is not None
+    assert (request["id"] != "r-1", request["reason"]) == (True, "keyCompromise")
+
+
+def test_a_revocation_without_a_reason_is_joined(server: FakeServer) -> None:
+    body = server.certificate("web")
+    body["spec"]["request"] = {"id": "r-1", "action": "Revoke"}
+    body["status"]["requests"] = [{"id": "r-1", "action": "Revoke", "state": "Running"}]
+    assert "running already" in run("revoke", "web", "--yes").stdout
+
+
+def test_what_was_asked_for_before_the_api_server_went_is_told(server: FakeServer) -> None:
+    server.fails_after = "PATCH /apis/certwright.io/v1/namespaces/shop/certificates/api"
+    result = run("renew", "--all", "--yes", "-o", "json")
+    assert result.exit_code == ExitCode.UNREACHABLE
+    assert [one["name"] for one in json.loads(result.stdout)["requests"]] == ["api"]
+    assert "Only 1 of 2 Certificates have been asked for" in result.stderr
+
+
+def test_waiting_outlives_a_restart_of_the_api_server(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    operator(server)
+    server.fails_after = "PATCH /apis/certwright.io/v1/namespaces/shop/certificates/web"
+    pauses = 0
+
+    async def sleep(_: float) -> None:
+        nonlocal pauses
+        pauses += 1
+        server.failing = None
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    result = run("renew", "web", "--wait")
+    assert (result.exit_code, pauses) == (ExitCode.DONE, 1), result.output
+    assert "does not answer; trying again" in result.stdout
 
 
 def test_several_are_asked_for_only_after_a_yes(server: FakeServer) -> None:

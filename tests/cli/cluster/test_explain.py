@@ -10,6 +10,7 @@ import pytest
 from certwright import reasons
 from certwright.cli.cluster.advice import ADVICE
 from certwright.cli.cluster.explain import explain_certificate, explain_issuer
+from certwright.cli.cluster.rows import document
 from certwright.cli.cluster.views import CertificateView, IssuerView
 
 from .objects import NOW, certificate, condition, event, issuer, stamp, waiting
@@ -223,11 +224,14 @@ def test_nothing_that_an_object_contains_reaches_the_terminal_or_the_shell_as_it
         {"conditions": "x", "order": [], "requests": {"a": 1}},
         {"conditions": [1, None, {"type": "Ready"}], "notAfter": "yesterday", "order": {"authorizations": [3]}},
         {"conditions": [{"type": "Ready", "status": "False"}], "observedGeneration": 1, "order": {"createdAt": "0"}},
+        # There is no such time in UTC.
+        {"conditions": [{"type": "Ready", "status": "True"}], "notAfter": "0001-01-01T00:00:00+14:00"},
     ],
 )
 def test_a_status_of_another_shape_is_no_traceback(status: Body) -> None:
     body = {**certificate(), "status": status}
     assert explained(body).lines()
+    assert document(CertificateView(body))
 
 
 def test_advice_is_for_reasons_that_there_are() -> None:

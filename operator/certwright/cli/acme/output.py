@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
 import sys
 import termios
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cli.acme.files import plain
+from certwright.cli.terminal import read_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +17,6 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.status import Status
 
-_MAX_LINE: Final = 4096
 _LOCAL_MODES: Final = 3
 """Index, in the result of `tcgetattr`, of the flags that say whether a terminal shows what is typed."""
 
@@ -130,20 +128,3 @@ async def ask_hidden(output: Output, question: str) -> str:
             return (await read_line()).rstrip("\r\n")
         finally:
             termios.tcsetattr(handle, termios.TCSADRAIN, before)
-
-
-async def read_line() -> str:
-    """Return a line of standard input, empty at its end; without a thread, which could not be cancelled."""
-    loop = asyncio.get_running_loop()
-    answered: asyncio.Future[str] = loop.create_future()
-    handle = sys.stdin.fileno()
-
-    def read() -> None:
-        if not answered.done():
-            answered.set_result(os.read(handle, _MAX_LINE).decode("utf-8", "replace"))
-
-    loop.add_reader(handle, read)
-    try:
-        return await answered
-    finally:
-        loop.remove_reader(handle)

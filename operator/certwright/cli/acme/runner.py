@@ -16,6 +16,7 @@ from certwright.cli.acme.failures import describe, exit_code, message
 from certwright.cli.acme.output import Output
 from certwright.cli.acme.session import Outcome, Session
 from certwright.cli.exits import CommandError
+from certwright.cli.terminal import flush_streams, heed_ctrl_c, open_streams
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -57,7 +58,8 @@ def run_plain(command: str, act: Callable[[Output], Awaitable[Outcome]], shown: 
     Ctrl-C, SIGTERM and a closed terminal cancel the act, which cleans up its challenge responses before the process
     ends; a second Ctrl-C ends it immediately.
     """
-    _open_streams()
+    open_streams()
+    heed_ctrl_c()
     output = Output(as_json=shown.as_json, quiet=shown.quiet)
     _configure_logging(debug=shown.debug)
     ended_by: ExitCode | None = None
@@ -106,21 +108,8 @@ def _finish(output: Output, lines: Sequence[str], document: dict[str, Any], code
     except OSError as error:
         output.error(f"Cannot write the result: {os.strerror(error.errno or 0).lower()}")
         code = code or ExitCode.FAILED
-    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
-        try:
-            stream.flush()
-        except OSError:
-            # It would fail again when the interpreter exits, and change the exit code.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), number)
+    flush_streams()
     raise SystemExit(int(code))
-
-
-def _open_streams() -> None:
-    """Open closed standard streams on /dev/null, before another file gets their numbers."""
-    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
-        if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)
-            setattr(sys, name, open(number, mode, encoding="utf-8", closefd=False))  # noqa: SIM115 - as it was
 
 
 def _configure_logging(*, debug: bool) -> None:

@@ -18,7 +18,6 @@ from certwright.cli.acme.exec_hook import DnsHook, HookProgram, HttpHook, checke
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.files import read_file
 from certwright.cli.acme.lock import Busy
-from certwright.cli.acme.output import read_line
 from certwright.cli.acme.solver_settings import (
     RECORDS,
     UPDATING,
@@ -30,6 +29,7 @@ from certwright.cli.acme.solver_settings import (
     parse_record_options,
     parse_solver,
 )
+from certwright.cli.terminal import read_line
 from certwright.client import (
     CannotListen,
     Dns01,

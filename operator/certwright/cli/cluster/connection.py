@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cli.cluster.exits import ExitCode
@@ -139,7 +140,14 @@ def telling() -> Iterator[None]:
 def told(error: KubeError) -> CommandError:
     """Return an error of the API server for people, with its exit code."""
     if error.status is None:
-        return CommandError(f"The API server cannot be reached: {error}", ExitCode.UNREACHABLE)
+        hint = " Check your connection, or choose another API server with --context or --kubeconfig."
+        return CommandError(f"The API server cannot be reached: {error}.{hint}", ExitCode.UNREACHABLE)
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        return CommandError(
+            "The API server does not know you (401 Unauthorized): your credentials are wrong or have expired. Log in "
+            "again, or choose others with --context or --kubeconfig.",
+            ExitCode.UNREACHABLE,
+        )
     if isinstance(error, NotFound) and "certwright" not in error.message and not error.reason:
         return CommandError(
             "The API server does not know Certwright's kinds: install its CRDs, or run kubectl certwright check.",

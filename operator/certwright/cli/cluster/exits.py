@@ -25,7 +25,7 @@ MEANINGS: Final = {
     ExitCode.USAGE: "invalid command line",
     ExitCode.NOT_FOUND: "no such object, nothing matches, or the CRDs are not installed",
     ExitCode.REFUSED: "the API server refused: a right is missing, or the object is invalid",
-    ExitCode.UNREACHABLE: "no credentials, or the API server cannot be reached",
+    ExitCode.UNREACHABLE: "no credentials that the API server accepts, or it cannot be reached",
     ExitCode.TIMED_OUT: "--wait: not finished within --timeout",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
 }

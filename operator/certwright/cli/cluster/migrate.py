@@ -14,7 +14,7 @@ from certwright.cli.cluster.connection import session
 from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.human import table
 from certwright.cli.cluster.rows import as_text
-from certwright.cli.cluster.runner import complain, confirm, say
+from certwright.cli.cluster.runner import complain, confirm, say, tell
 from certwright.cli.exits import CommandError
 from certwright.migration.alone import MigrationBusy, alone
 from certwright.migration.apply import apply
@@ -82,11 +82,11 @@ async def migrate(target: Target, how: How) -> ExitCode:
         if how.step is None:
             _show(assessment, how.form)
             return ExitCode.DONE
-        progress = Progress(lambda line: say([printable(line, LONGEST)]), how.timeout)
+        progress = Progress(lambda line: tell(printable(line, LONGEST)), how.timeout)
         namespace = await _operators_namespace(connected, how)
         if how.step == "apply":
             _show(assessment, "table")
-        confirm(_question(how.step, assessment), yes=how.yes)
+        await confirm(_question(how.step, assessment), yes=how.yes)
         try:
             step = _take(cluster, progress, how, namespace)
             return await alone(connected.client, namespace, step, tell=progress.tell)
@@ -146,7 +146,7 @@ async def _take(cluster: Cluster, progress: Progress, how: How, namespace: str) 
     if how.step == "finish":
         return await _finish(cluster, inventory, assessment, progress, how)
     outcome = await go_back(cluster, inventory, progress, secrets_in=namespace)
-    say([f"{outcome.done} Certificates are cert-manager's again. Nothing was issued for it."])
+    tell(f"{outcome.done} Certificates are cert-manager's again. Nothing was issued for it.")
     return _ended(outcome.problems)
 
 
@@ -159,13 +159,11 @@ async def _apply(
         complain(f"Error: {printable(moved.stopped_at, LONGEST)}")
         _ended(moved.problems)
         return ExitCode.FAILED
-    say(
-        [
-            f"{moved.certificates.done} of {moving} Certificates are Certwright's now, with what their Secrets held.",
-            "They are on trial: keys are kept, and cert-manager's objects are as they were. When you have seen enough:",
-            "  certwright migrate --finish   ends the trial and deletes cert-manager's moved objects",
-            "  certwright migrate --back     gives everything back to cert-manager",
-        ]
+    tell(
+        f"{moved.certificates.done} of {moving} Certificates are Certwright's now, with what their Secrets held.",
+        "They are on trial: keys are kept, and cert-manager's objects are as they were. When you have seen enough:",
+        "  certwright migrate --finish   ends the trial and deletes cert-manager's moved objects",
+        "  certwright migrate --back     gives everything back to cert-manager",
     )
     return _ended(moved.problems)
 
@@ -176,13 +174,13 @@ async def _finish(
     outcome = await finish(cluster, assessment, progress)
     if not assessment.is_mixed and not outcome.problems:
         await remove_finalizers(cluster, inventory, progress)
-    say([f"{outcome.done} Certificates are Certwright's for good."])
+    tell(f"{outcome.done} Certificates are Certwright's for good.")
     if how.with_crds and (in_the_way := await remove_crds(cluster, progress)):
         outcome.problems["CRDs of cert-manager"] = in_the_way
     if assessment.is_mixed:
-        say(["cert-manager runs on for what stays with it; leave its ACME controllers and ingress-shim off."])
+        tell("cert-manager runs on for what stays with it; leave its ACME controllers and ingress-shim off.")
     elif not outcome.problems:
-        say(["Nothing of cert-manager is in use any more: uninstall it as you installed it."])
+        tell("Nothing of cert-manager is in use any more: uninstall it as you installed it.")
     return _ended(outcome.problems)
 
 

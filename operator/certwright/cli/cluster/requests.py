@@ -6,13 +6,14 @@ import datetime as dt
 import re
 import secrets
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
-from certwright.cli.cluster.connection import session
+from certwright.cli.cluster.connection import session, told
 from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.human import relative, span
 from certwright.cli.cluster.rows import as_text
-from certwright.cli.cluster.runner import complain, confirm, say
+from certwright.cli.cluster.runner import complain, confirm, say, tell
 from certwright.cli.cluster.selection import CERTIFICATES, select
 from certwright.cli.cluster.views import CertificateView, text_at
 from certwright.cli.cluster.waiting import Asked, wait_for
@@ -31,6 +32,8 @@ MAX_TRIES: Final = 5
 REVOKE_WARNINGS: Final = (
     "Revocation cannot be undone. Clients that check it refuse the certificate, also where servers still use it.",
 )
+UNSPECIFIED: Final = "unspecified"
+"""The reason of a revocation that has none."""
 MANY: Final = 20
 """From so many on a rate is suggested."""
 _RATE: Final = re.compile(r"([1-9]\d{0,5})/(s|m|h|d)")
@@ -87,16 +90,23 @@ def parse_rate(text: str | None) -> dt.timedelta:
 async def request(target: Target, selection: Selection, ask: Ask) -> ExitCode:
     """Ask the operator for something, and wait for it if that is wanted."""
     async with session(target) as connected:
-        found, is_cut = await select(connected, selection, must_select=True)
-        if is_cut:
-            raise CommandError("There are more Certificates than one command changes. Choose some with -n or -l.")
-        if not found:
-            raise CommandError("No Certificate matches.", ExitCode.NOT_FOUND)
-        _confirm(found, ask, always=ask.action == "Revoke")
+        found = await _chosen(connected, selection)
+        await _confirm(found, ask, always=ask.action == "Revoke")
         by = await who_am_i(connected)
-        asked = await _ask_all(connected, found, ask, by)
+        asked: list[Asked] = []
+        try:
+            await _ask_all(connected, found, ask, by, asked)
+        except KubeError as error:
+            if ask.form in {"json", "yaml"}:
+                say([as_text({"requests": [one.document() for one in asked]}, ask.form)])
+            if len(found) == 1:
+                raise
+            cause = told(error)
+            number = f"{len(asked)} of {len(found)} Certificates"
+            raise CommandError(f"Only {number} have been asked for, then this happened. {cause}", cause.code) from error
         if ask.wait and asked:
-            return await wait_for(connected, asked, ask.timeout, ask.form)
+            code = await wait_for(connected, asked, ask.timeout, ask.form)
+            return code if len(asked) == len(found) else code or ExitCode.FAILED
         if ask.form in {"json", "yaml"}:
             say([as_text({"requests": [one.document() for one in asked]}, ask.form)])
         return ExitCode.DONE if len(asked) == len(found) else ExitCode.FAILED
@@ -106,24 +116,38 @@ async def set_paused(target: Target, selection: Selection, *, paused: bool, yes:
     """Pause or resume Certificates."""
     word = "pause" if paused else "resume"
     async with session(target) as connected:
-        found, _ = await select(connected, selection, must_select=True)
-        if not found:
-            raise CommandError("No Certificate matches.", ExitCode.NOT_FOUND)
+        found = await _chosen(connected, selection)
         if len(found) > 1:
-            confirm(f"{word.capitalize()} {len(found)} Certificates?", yes=yes)
+            await confirm(f"{word.capitalize()} {len(found)} Certificates?", yes=yes)
         failed = 0
         for one in found:
             if one.is_paused == paused:
-                say([f"{one.label} is {'already' if paused else 'not'} paused"])
+                tell(f"{one.label} is {'already' if paused else 'not'} paused")
                 continue
             try:
                 await connected.change(CERTIFICATES, one.namespace, one.name, {"spec": {"paused": paused or None}})
             except (NotFound, Forbidden, Invalid, Conflict) as error:
+                _raise_for_all(error)
                 failed += 1
-                complain(f"Error: {error}")
+                complain(f"Error: {told(error)}")
             else:
-                say([f"{one.label} {word}d"])
+                tell(f"{one.label} {word}d")
         return ExitCode.REFUSED if failed else ExitCode.DONE
+
+
+async def _chosen(connected: Session, selection: Selection) -> list[CertificateView]:
+    found, is_cut = await select(connected, selection, must_select=True)
+    if is_cut:
+        raise CommandError("There are more Certificates than one command changes. Choose some with -n or -l.")
+    if not found:
+        raise CommandError("No Certificate matches.", ExitCode.NOT_FOUND)
+    return found
+
+
+def _raise_for_all(error: KubeError) -> None:
+    """Raise what holds of all Certificates, such as credentials that have ended meanwhile."""
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        raise error
 
 
 async def who_am_i(connected: Session) -> str | None:
@@ -135,7 +159,7 @@ async def who_am_i(connected: Session) -> str | None:
     return text_at(answer, "status", "userInfo", "username") or None
 
 
-def _confirm(found: Sequence[CertificateView], ask: Ask, *, always: bool) -> None:
+async def _confirm(found: Sequence[CertificateView], ask: Ask, *, always: bool) -> None:
     for line in ask.warnings:
         complain(line)
     if len(found) == 1 and not always:
@@ -147,12 +171,18 @@ def _confirm(found: Sequence[CertificateView], ask: Ask, *, always: bool) -> Non
         spread = f", one every {span(ask.interval)}; the last one begins in {span(last)}"
     elif len(found) >= MANY and ask.action == "Renew":
         spread = ", all at once; --rate spreads them, for example --rate 10/h"
-    confirm(f"{ask.action} {what}{spread}?", yes=ask.yes)
+    await confirm(f"{ask.action} {what}{spread}?", yes=ask.yes)
 
 
-async def _ask_all(connected: Session, found: Sequence[CertificateView], ask: Ask, by: str | None) -> list[Asked]:
+async def _ask_all(
+    connected: Session, found: Sequence[CertificateView], ask: Ask, by: str | None, asked: list[Asked]
+) -> None:
+    """Ask for each, and add to the list what was asked for.
+
+    Raises:
+        KubeError: The API server answers no more, or knows us no more.
+    """
     begin = dt.datetime.now(dt.UTC)
-    asked: list[Asked] = []
     if ask.wait and ask.interval * (len(found) - 1) > ask.timeout:
         raise CommandError("--wait: the last one begins after --timeout. Raise it, or do not wait.", ExitCode.USAGE)
     for one in found:
@@ -160,15 +190,15 @@ async def _ask_all(connected: Session, found: Sequence[CertificateView], ask: As
         try:
             result = await _ask(connected, one, ask, by, not_before if not_before > begin else None)
         except (NotFound, Forbidden, Invalid, Conflict) as error:
-            complain(f"Error: {error}")
+            _raise_for_all(error)
+            complain(f"Error: {told(error)}")
             continue
         if result is not None:
             asked.append(result)
             if ask.form == "name":
-                say([f"certificate.certwright.io/{one.name}"])
+                tell(f"certificate.certwright.io/{one.name}")
             elif ask.form in {"table", "wide"}:
-                say([_told(result, begin)])
-    return asked
+                tell(_told(result, begin))
 
 
 async def _ask(
@@ -190,7 +220,7 @@ async def _ask(
                 f"Warning: {one.label} is paused, nothing is asked for. Resume it first: kubectl certwright resume"
             )
             return None
-        running = _running(one, ask.action)
+        running = _running(one, ask)
         if running is not None:
             return Asked(one.namespace, one.name, running, joined=True)
         metadata = {"resourceVersion": text_at(one.body, "metadata", "resourceVersion")}
@@ -208,12 +238,16 @@ async def _ask(
     raise AssertionError("the last try returns or raises")
 
 
-def _running(one: CertificateView, action: str) -> str | None:
+def _running(one: CertificateView, ask: Ask) -> str | None:
     """Return the ID of a request for the same that runs already."""
     request_ = one.request
     entry = one.entry(str(request_.get("id"))) if request_ is not None else None
-    is_running = entry is not None and entry.get("state") == "Running" and entry.get("action") == action
-    return text_at(entry, "id") if is_running else None
+    if entry is None or entry.get("state") != "Running" or entry.get("action") != ask.action:
+        return None
+    # Another reason is another request: a compromised key is revoked at once, not after its replacement.
+    reason = text_at(entry, "reason") or (UNSPECIFIED if ask.action == "Revoke" else "")
+    is_same = (reason or None) == ask.reason and entry.get("revision") == ask.revision
+    return text_at(entry, "id") if is_same else None
 
 
 def _told(asked: Asked, now: dt.datetime) -> str:

@@ -7,10 +7,14 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from certwright.text import printable
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.live import Live
+
+    from certwright.kube.errors import KubeError
 
 
 class Screen:
@@ -26,6 +30,8 @@ class Screen:
         self._is_terminal = sys.stdout.isatty() if is_terminal is None else is_terminal
         self._live: Live | None = None
         self._before: dict[str, str] = {}
+        self._picture: Sequence[str] = ()
+        self._trouble = ""
 
     @contextmanager
     def live(self) -> Iterator[None]:
@@ -47,10 +53,9 @@ class Screen:
             picture: All of it, for a terminal.
             states: What each object is at, by its name: lines are printed for those that have changed.
         """
+        self._picture, self._trouble = picture, ""
         if self._live is not None:
-            from rich.text import Text  # noqa: PLC0415 - only on a terminal
-
-            self._live.update(Text("\n".join(picture), no_wrap=True, overflow="ellipsis"), refresh=True)
+            self._draw(self._live)
             return
         for name, state in states.items():
             if self._before.get(name) != state:
@@ -58,3 +63,25 @@ class Screen:
         for name in self._before.keys() - states.keys():
             self._write(f"{dt.datetime.now(dt.UTC):%H:%M:%S}  {name}: gone")
         self._before = dict(states)
+
+    def trouble(self, text: str) -> None:
+        """Say what keeps from showing how things are now; once, until `show` is called again."""
+        if self._trouble:
+            return
+        self._trouble = text
+        if self._live is not None:
+            self._draw(self._live)
+        else:
+            self._write(f"{dt.datetime.now(dt.UTC):%H:%M:%S}  {text}")
+
+    def _draw(self, live: Live) -> None:
+        from rich.text import Text  # noqa: PLC0415 - only on a terminal
+
+        # What is new comes first: a terminal may have fewer lines than the picture.
+        lines = [self._trouble, *self._picture] if self._trouble else self._picture
+        live.update(Text("\n".join(lines), no_wrap=True, overflow="ellipsis"), refresh=True)
+
+
+def no_answer(error: KubeError) -> str:
+    """Return what to say while the API server is restarted, or the network is down."""
+    return f"The API server does not answer; trying again. {printable(str(error))}"

@@ -69,10 +69,17 @@ def split_name(text: str) -> tuple[str, str]:
     kind, slash, name = text.rpartition("/")
     if not slash:
         return "Certificate", text
-    known = KINDS.get(kind.lower().removesuffix(".certwright.io"))
+    known = _kind(kind)
     if known is None or not name:
-        raise CommandError(f"{text}: write NAME, certificate/NAME, issuer/NAME or clusterissuer/NAME.", ExitCode.USAGE)
+        raise CommandError(
+            f"{text}: write NAME, certificate/NAME, issuer/NAME or clusterissuer/NAME, and the namespace with -n.",
+            ExitCode.USAGE,
+        )
     return known, name
+
+
+def _kind(text: str) -> str | None:
+    return KINDS.get(text.lower().removesuffix(".certwright.io"))
 
 
 async def select(session: Session, selection: Selection, *, must_select: bool) -> tuple[list[CertificateView], bool]:
@@ -82,13 +89,14 @@ async def select(session: Session, selection: Selection, *, must_select: bool) -
         CommandError: One that is named does not exist, or the selection makes no sense.
     """
     selection.check(must_select=must_select)
+    issuer = _issuer(selection.issuer)
     if selection.names:
         return [await named(session, text) for text in dict.fromkeys(selection.names)], False
     namespace = None if selection.all_namespaces else session.namespace
     listed = await session.list_all(CERTIFICATES, namespace, labels=selection.labels)
     found = [CertificateView(body) for body in listed.items]
-    if selection.issuer is not None:
-        found = [one for one in found if _is_of(one, selection.issuer)]
+    if issuer is not None:
+        found = [one for one in found if issuer in {one.issuer, ("", one.issuer[1])}]
     return found, listed.is_cut
 
 
@@ -110,9 +118,12 @@ async def named(session: Session, text: str) -> CertificateView:
     return CertificateView(body)
 
 
-def _is_of(certificate: CertificateView, issuer: str) -> bool:
-    kind, slash, name = issuer.rpartition("/")
-    wanted = KINDS.get(kind.lower()) if slash else None
-    if slash and wanted not in {"Issuer", "ClusterIssuer"}:
-        raise CommandError(f"--issuer {issuer}: write NAME, issuer/NAME or clusterissuer/NAME.", ExitCode.USAGE)
-    return certificate.issuer[1] == name and wanted in {None, certificate.issuer[0]}
+def _issuer(text: str | None) -> tuple[str, str] | None:
+    """Return kind and name of `--issuer`; the kind is empty for any."""
+    if text is None:
+        return None
+    kind, slash, name = text.rpartition("/")
+    wanted = _kind(kind) if slash else ""
+    if wanted not in {"", "Issuer", "ClusterIssuer"} or not name:
+        raise CommandError(f"--issuer {text}: write NAME, issuer/NAME or clusterissuer/NAME.", ExitCode.USAGE)
+    return wanted or "", name

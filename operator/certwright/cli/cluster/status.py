@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from certwright.cli.cluster.calendar import calendar, calendar_document
 from certwright.cli.cluster.connection import CORE, session
@@ -13,15 +13,15 @@ from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.explain import Explanation, explain_certificate, explain_issuer
 from certwright.cli.cluster.rows import as_text, certificates_table, document, resource_name
 from certwright.cli.cluster.runner import complain, say
-from certwright.cli.cluster.screen import Screen
+from certwright.cli.cluster.screen import Screen, no_answer
 from certwright.cli.cluster.selection import PLURALS, named, select, split_name
 from certwright.cli.cluster.tree import event_time, tree
 from certwright.cli.cluster.views import CertificateView, IssuerView
 from certwright.cli.exits import CommandError
-from certwright.kube.errors import Forbidden, NotFound
+from certwright.kube.errors import Forbidden, NotFound, Unavailable, Unreachable
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from certwright.cli.cluster.connection import Session, Target
     from certwright.cli.cluster.rows import Format
@@ -59,12 +59,7 @@ async def status(target: Target, selection: Selection, *, form: Format, watch: b
             _print(await _status(connected, selection, form, with_calendar=with_calendar), form)
             return ExitCode.DONE
         _refuse_watch(form)
-        screen = Screen()
-        with screen.live():
-            while True:
-                shown = await _status(connected, selection, form, with_calendar=with_calendar)
-                screen.show(shown.lines, shown.states)
-                await asyncio.sleep(WATCH_SECONDS * max(1, shown.count // LARGE))
+        return await _watch(lambda: _status(connected, selection, form, with_calendar=with_calendar))
 
 
 async def explain(target: Target, names: Sequence[str], *, form: Format, watch: bool) -> ExitCode:
@@ -74,12 +69,24 @@ async def explain(target: Target, names: Sequence[str], *, form: Format, watch: 
             _print(await _explain(connected, names), form)
             return ExitCode.DONE
         _refuse_watch(form)
-        screen = Screen()
-        with screen.live():
-            while True:
-                shown = await _explain(connected, names)
+        return await _watch(lambda: _explain(connected, names))
+
+
+async def _watch(look: Callable[[], Awaitable[Shown]]) -> NoReturn:
+    """Look again and again, also after the API server was restarted."""
+    screen, count = Screen(), None
+    with screen.live():
+        while True:
+            try:
+                shown = await look()
+            except (Unreachable, Unavailable) as error:
+                if count is None:
+                    raise
+                screen.trouble(no_answer(error))
+            else:
                 screen.show(shown.lines, shown.states)
-                await asyncio.sleep(WATCH_SECONDS)
+                count = shown.count
+            await asyncio.sleep(WATCH_SECONDS * max(1, (count or 0) // LARGE))
 
 
 def present() -> dt.datetime:

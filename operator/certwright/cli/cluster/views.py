@@ -36,13 +36,13 @@ def text_at(body: Any, *path: str, limit: int = SHORT) -> str:
 
 
 def time_at(body: Any, *path: str) -> dt.datetime | None:
-    """Return the time at a path; None if there is none that can be read."""
+    """Return the time at a path, in UTC; None if there is none that can be read."""
     found = at(body, *path)
     try:
         time = dt.datetime.fromisoformat(found) if isinstance(found, str) else None
-    except ValueError:
+        return time.astimezone(dt.UTC) if time is not None and time.tzinfo is not None else None
+    except (ValueError, OverflowError):  # the latter for an offset from the first or the last day there is
         return None
-    return time if time is not None and time.tzinfo is not None else None
 
 
 def list_at(body: Any, *path: str) -> list[dict[str, Any]]:

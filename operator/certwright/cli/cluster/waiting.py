@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.human import relative, table
 from certwright.cli.cluster.rows import as_text
-from certwright.cli.cluster.runner import complain, say
-from certwright.cli.cluster.screen import Screen
+from certwright.cli.cluster.runner import complain, say, tell
+from certwright.cli.cluster.screen import Screen, no_answer
 from certwright.cli.cluster.selection import CERTIFICATES
 from certwright.cli.cluster.views import CertificateView, text_at
+from certwright.kube.errors import Unavailable, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,12 +69,17 @@ async def wait_for(connected: Session, asked: Sequence[Asked], patience: dt.time
     """Wait until all requests have ended; show how far they are."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + patience.total_seconds()
-    screen = Screen(complain if form in {"json", "yaml", "name"} else None)
+    screen = Screen(complain, is_terminal=False) if form in {"json", "yaml", "name"} else Screen(tell)
+    progress = {one: Progress("Waiting", "nothing is known of it yet") for one in asked}
     with screen.live():
         while True:
-            found = await _read(connected, asked)
-            progress = {one: progress_of(found.get((one.namespace, one.name)), one) for one in asked}
-            screen.show(_picture(progress), {_label(one): f"{p.state}: {p.message}" for one, p in progress.items()})
+            try:
+                found = await _read(connected, asked)
+            except (Unreachable, Unavailable) as error:
+                screen.trouble(no_answer(error))
+            else:
+                progress = {one: progress_of(found.get((one.namespace, one.name)), one) for one in asked}
+                screen.show(_picture(progress), {_label(one): f"{p.state}: {p.message}" for one, p in progress.items()})
             if all(one.state not in RUNNING for one in progress.values()) or loop.time() >= ends:
                 break
             await asyncio.sleep(min(LOOK_SECONDS, max(0.0, ends - loop.time())))
