@@ -77,7 +77,7 @@ def of_operator(objects: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], M
 
 
 def test_the_table_is_read() -> None:
-    assert len(ROWS) == PAGE.partition("## Rights it needs")[2].partition("### Rights of users")[0].count("\n| ") - 1
+    assert len(ROWS) == PAGE.partition("## Permissions")[2].partition("### Permissions of users")[0].count("\n| ") - 1
     assert all(reason.strip() for *_, reason in ROWS)
 
 
