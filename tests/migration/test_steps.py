@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from certwright.cert_manager.api import BESIDE, MOVED
+from certwright.cert_manager.api import BESIDE, MOVED, TRIAL
 from certwright.kube.errors import Conflict, Forbidden
 from certwright.migration.apply import Moved, apply
 from certwright.migration.assessment import assess
@@ -33,15 +33,27 @@ from certwright.migration.cluster import (
     Cluster,
     Kind,
 )
-from certwright.migration.controller import WITHOUT_ACME
+from certwright.migration.controller import without_controllers
 from certwright.migration.finish import finish, remove_crds, remove_finalizers
 from certwright.migration.inventory import read_inventory
-from certwright.migration.marks import REPLICAS, TRIAL
+from certwright.migration.marks import REPLICAS
 from certwright.migration.progress import Outcome, Progress
 
 ACCOUNT: Final = "https://ca.test/account/1"
 READY: Final = {"type": "Ready", "status": "True"}
 MUST_STAY: Final = {"issuerRef": {"name": "self"}, "secretName": "root", "isCA": True, "commonName": "root.test"}
+
+
+WITHOUT_ACME: Final = "-certificaterequests-issuer-acme,-orders,-challenges"
+WITHOUT_SHIMS: Final = "-ingress-shim,-gateway-shim"
+INGRESS: Final = {
+    "apiVersion": "networking.k8s.io/v1",
+    "kind": "Ingress",
+    "name": "web",
+    "uid": "u",
+    "controller": True,
+    "blockOwnerDeletion": True,
+}
 
 
 class Killed(BaseException):
@@ -328,7 +340,7 @@ async def test_in_a_mixed_cluster_its_controller_runs_on_without_acme(world: Wor
     spec = of(world, DEPLOYMENTS)["cert-manager"]["spec"]
     assert (spec["replicas"], spec["template"]["spec"]["containers"][0]["args"]) == (
         2,
-        ["--v=2", "--cluster-resource-namespace=$(POD_NAMESPACE)", WITHOUT_ACME],
+        ["--v=2", "--cluster-resource-namespace=$(POD_NAMESPACE)", f"--controllers=*,{WITHOUT_ACME},{WITHOUT_SHIMS}"],
     )
     assert set(of(world, OUR_CERTIFICATES)) == {"web", "api"}
     # The guard beside a controller that runs lets them pass, now and until cert-manager's are gone.
@@ -470,12 +482,171 @@ async def test_what_is_in_a_namespace_that_is_being_deleted_keeps_nothing_from_m
         assert f"{left} is left out: its namespace is being deleted" in told
 
 
+def annotated(world: World, name: str = "web", **spec: Any) -> None:
+    """Let an Ingress have made a Certificate of cert-manager."""
+    asked = {"issuerRef": {"name": "le", "kind": "ClusterIssuer"}, **spec}
+    certificate(world, name, metadata={"ownerReferences": [INGRESS]}, **asked)
+
+
 async def test_what_an_ingress_made_stays_the_ingresss(world: World) -> None:
-    owner = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u", "controller": True}
-    certificate(world, "web", issuerRef={"name": "le", "kind": "ClusterIssuer"}, metadata={"ownerReferences": [owner]})
+    annotated(world)
     await move(world)
     await end(world)
-    assert of(world, OUR_CERTIFICATES)["web"]["metadata"]["ownerReferences"] == [owner]
+    assert of(world, OUR_CERTIFICATES)["web"]["metadata"]["ownerReferences"] == [INGRESS]
+
+
+async def test_what_was_changed_in_the_trial_stays_as_it_was_changed(world: World) -> None:
+    annotated(world)
+    await move(world)
+    ours = of(world, OUR_CERTIFICATES)["web"]
+    ours["spec"]["dnsNames"] = ["web.test", "new.test"]
+    await end(world)
+    spec = of(world, OUR_CERTIFICATES)["web"]["spec"]
+    assert spec["dnsNames"] == ["web.test", "new.test"]
+    assert spec["privateKey"] == {"algorithm": "RSA", "size": 2048, "encoding": "PKCS1", "rotationPolicy": "Always"}
+    assert of(world, THEIR_CERTIFICATES) == {}
+
+
+class Renewed(World):
+    """One in which cert-manager's controller renews its Lease for as long as its Deployment says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.order: list[str] = []
+        self.comes_up = True
+
+    async def read(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any] | None:
+        if kind == LEASES:
+            if not of(self, DEPLOYMENTS)["cert-manager"]["spec"]["replicas"] or not self.comes_up:
+                return {"metadata": {"name": name}, "spec": {}}
+            self._uid += 1
+            spec = {"holderIdentity": "pod", "renewTime": str(self._uid), "leaseDurationSeconds": 60}
+            return {"metadata": {"name": name}, "spec": spec}
+        return await super().read(kind, namespace, name)
+
+    async def change(self, kind: Kind, found: Mapping[str, Any], change: Mapping[str, Any]) -> dict[str, Any]:
+        self.order.append(f"change {kind.kind}")
+        return await super().change(kind, found, change)
+
+    async def delete(self, kind: Kind, found: Mapping[str, Any]) -> None:
+        self.order.append(f"delete {kind.kind} {found['metadata']['name']}")
+        await super().delete(kind, found)
+
+
+async def test_what_annotations_made_goes_back_after_the_controller_and_the_rest_before_it() -> None:
+    world = Renewed()
+    populate(world)
+    annotated(world)
+    before = seen(world)
+    await move(world)
+    world.order.clear()
+    outcome = await back(world)
+    assert (outcome.problems, outcome.done) == ({}, 2)
+    assert world.order[:3] == ["delete Certificate api", "change Deployment", "delete Certificate web"]
+    assert seen(world) == before
+
+
+async def test_what_annotations_made_stays_while_cert_managers_controller_does_not_come_back() -> None:
+    world = Renewed()
+    populate(world)
+    annotated(world)
+    await move(world)
+    world.comes_up = False
+    outcome = await back(world)
+    assert outcome.problems == {
+        "Certificate shop/web": "stays for now: cert-manager's controller has not come up; run it again"
+    }
+    assert set(of(world, OUR_CERTIFICATES)) == {"web"}
+    assert set(of(world, OUR_CLUSTER_ISSUERS)) == {"le"}
+    world.comes_up = True
+    assert (await back(world)).problems == {}
+    assert of(world, OUR_CERTIFICATES) == {}
+
+
+async def test_the_way_back_tells_which_secrets_have_a_certificate_of_either(world: World) -> None:
+    await move(world)
+    made = {"dnsNames": ["web.test"], "secretName": "web-tls", "issuerRef": {"name": "le"}}
+    world.put(OUR_CERTIFICATES, "mine", "shop", spec=made)
+    outcome = await back(world)
+    assert outcome.done == 2
+    assert outcome.problems == {
+        "Certificate shop/mine": "names the Secret web-tls, as cert-manager's Certificate web does: delete one of "
+        "them; the Secret stays"
+    }
+
+
+async def test_what_our_shim_made_meanwhile_is_waited_for_until_it_is_handed_over() -> None:
+    class HandsOver(World):
+        looks = 0
+
+        async def list(self, kind: Kind, namespace: str | None = None) -> list[dict[str, Any]]:
+            self.looks += kind == OUR_CERTIFICATES
+            if self.looks == 6:
+                self.objects.pop((OUR_CERTIFICATES, "shop", "new"), None)
+            return await super().list(kind, namespace)
+
+    world = HandsOver()
+    populate(world)
+    await move(world)
+    spec = {"dnsNames": ["web.test"], "secretName": "web-tls", "issuerRef": {"name": "le"}}
+    world.put(OUR_CERTIFICATES, "new", "shop", spec=spec, metadata={"ownerReferences": [INGRESS]})
+    world.looks = 0
+    told: list[str] = []
+    outcome = await go_back(world, await read_inventory(world), progress(told), secrets_in="certwright")
+    assert outcome.problems == {}
+    assert "waiting until Certwright leaves 1 Secrets to cert-manager's Certificates" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "off", "expected"),
+    [
+        (["--v=2"], ("orders",), ["--v=2", "--controllers=*,-orders"]),
+        (["--controllers=*,-orders"], ("orders",), ["--controllers=*,-orders"]),
+        (["--controllers", "*,-x", "--v=2"], ("orders",), ["--v=2", "--controllers=*,-x,-orders"]),
+        (["--controllers=issuers,orders"], ("orders",), ["--controllers=issuers,-orders"]),
+        (["--controllers=orders"], ("orders",), ["--controllers=*,-orders"]),
+        (["--controllers=a", "--controllers=b"], ("orders",), ["--controllers=a,b,-orders"]),
+        (
+            ["--enable-gateway-api-listenerset"],
+            ("ingress-shim",),
+            ["--enable-gateway-api-listenerset=false", "--controllers=*,-ingress-shim"],
+        ),
+        (["--enable-gateway-api-listenerset"], ("x",), ["--enable-gateway-api-listenerset", "--controllers=*,-x"]),
+        (["--controllers"], ("orders",), ["--controllers=*,-orders"]),
+    ],
+)
+def test_controllers_are_off_beside_what_was_chosen_before(
+    arguments: list[str], off: tuple[str, ...], expected: list[str]
+) -> None:
+    assert without_controllers(arguments, off) == expected
+    assert without_controllers(expected, off) == expected
+
+
+def rolled_out(world: World) -> dict[str, Any]:
+    """Let the Deployment be rolled out, whatever is changed in it, and return it."""
+    deployment = of(world, DEPLOYMENTS)["cert-manager"]
+    deployment["metadata"]["generation"] = 1
+    counts = dict.fromkeys(("replicas", "updatedReplicas", "availableReplicas"), 2)
+    deployment["status"] = {"observedGeneration": 1, **counts}
+    return deployment
+
+
+@pytest.mark.parametrize("moving", [True, False], ids=["one moves", "none moves"])
+async def test_its_shims_run_on_only_where_nothing_that_annotations_made_moves(world: World, *, moving: bool) -> None:
+    deployment = rolled_out(world)
+    world.put(THEIR_ISSUERS, "self", "shop", spec={"selfSigned": {}})
+    annotated(world, "inside", issuerRef={"name": "self"})
+    if moving:
+        annotated(world, "web")
+    assessment = assess(await read_inventory(world))
+    assert assessment.keeps_shims is not moving
+    told = "Annotations name issuers that stay with cert-manager at Ingress shop/web."
+    assert any(one.startswith(told) for one in assessment.warnings) is moving
+    await move(world)
+    [controllers] = [
+        one for one in deployment["spec"]["template"]["spec"]["containers"][0]["args"] if "--controllers" in one
+    ]
+    assert controllers == f"--controllers=*,{WITHOUT_ACME}" + (f",{WITHOUT_SHIMS}" if moving else "")
 
 
 async def test_crds_go_last_and_only_if_nothing_is_left(world: World) -> None:

@@ -265,6 +265,67 @@ async def test_what_the_migration_has_made_is_not_handed_over() -> None:
     assert set(world.manifests) == {"a-tls"}
 
 
+async def mark(world: World, name: str, **marks: str) -> None:
+    """Put annotations on a Certificate, as the migration does."""
+    found = world.manifests[name]
+    world.version += 1
+    annotations = {f"certwright.io/{key.replace('_', '-')}": value for key, value in marks.items()}
+    found["metadata"] |= {"annotations": annotations, "resourceVersion": str(world.version)}
+    world.certificates.put(found)
+
+
+async def test_what_moved_in_a_mixed_cluster_follows_its_ingress_though_cert_manager_runs() -> None:
+    world = World()
+    world.put(WEB, {"tls": [{"secretName": "a-tls", "hosts": ["a.test"]}]}, {THEIRS: "le"})
+    await world.look(WEB)
+    await mark(world, "a-tls", moved_from_cert_manager="uid-1", beside_cert_manager="uid-1")
+    world.cert_manager_runs, world.claimed = True, {("shop", "a-tls")}
+    world.put(WEB, {"tls": [{"secretName": "a-tls", "hosts": ["a.test", "b.test"]}]}, {THEIRS: "le"})
+    await world.look(WEB)
+    assert world.names("a-tls") == ["a.test", "b.test"]
+
+
+async def test_beside_a_certificate_of_cert_manager_none_is_made_for_its_annotations() -> None:
+    world = World(auto=False)
+    world.cert_manager_runs, world.claimed = True, {("shop", "a-tls")}
+    blocks = [{"secretName": f"{name}-tls", "hosts": [f"{name}.test"]} for name in "ab"]
+    world.put(WEB, {"tls": blocks}, {THEIRS: "le"})
+    assert await world.look(WEB) == Result.again_in(HELD_SECONDS)
+    assert set(world.manifests) == {"b-tls"}
+    world.claimed = set()
+    await world.look(WEB)
+    assert set(world.manifests) == {"a-tls", "b-tls"}
+    # Who asks for ours is told what keeps it.
+    world.claimed = {("shop", "c-tls")}
+    world.put(OTHER, {"tls": [{"secretName": "c-tls", "hosts": ["c.test"]}]}, {OURS: "le"})
+    await world.look(OTHER)
+    assert "c-tls" in world.manifests
+
+
+async def test_the_key_of_a_certificate_on_trial_is_the_migrations_and_all_else_is_followed() -> None:
+    world = World()
+    tls = {"tls": [{"secretName": "a-tls", "hosts": ["a.test"]}]}
+    policy = {"cert-manager.io/private-key-rotation-policy": "Always"}
+    world.put(WEB, tls, {THEIRS: "le"})
+    await world.look(WEB)
+    await mark(world, "a-tls", migration_trial="hash")
+    world.put(WEB, tls, {THEIRS: "le", "cert-manager.io/duration": "2000h", **policy})
+    await world.look(WEB)
+    spec = world.manifests["a-tls"]["spec"]
+    assert (spec["duration"], "privateKey" in spec) == ("2000h", False)
+    await mark(world, "a-tls")
+    await world.look(WEB)
+    assert world.manifests["a-tls"]["spec"]["privateKey"] == {"rotationPolicy": "Always"}
+
+
+async def test_who_made_a_certificate_is_known_by_its_key() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    found = world.shim.makers_of([Key("Certificate", "shop", "a-tls"), Key("Certificate", "shop", "none")])
+    assert list(found) == [WEB]
+
+
 def listeners(name: str = "a") -> list[dict[str, Any]]:
     tls = {"certificateRefs": [{"name": f"{name}-tls"}]}
     return [{"name": name, "hostname": f"{name}.test", "protocol": "HTTPS", "port": 443, "tls": tls}]

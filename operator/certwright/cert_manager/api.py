@@ -19,6 +19,8 @@ FINALIZERS: Final = ("acme.cert-manager.io/finalizer", "finalizer.acme.cert-mana
 
 MOVED: Final = "certwright.io/moved-from-cert-manager"
 """On objects of ours that the migration has made, Secrets that it has copied included: the UID of the original."""
+TRIAL: Final = "certwright.io/migration-trial"
+"""On Certificates of ours until `--finish`: the SHA-256 of the `tls.crt` that they took over, or `new` without one."""
 BESIDE: Final = "certwright.io/beside-cert-manager"
 """On a Certificate of ours: the UID of cert-manager's Certificate for the same Secret that is known to issue nothing.
 

@@ -210,7 +210,7 @@ class Controller:
         # Whoever leads: a new leader has to know before it acts.
         watching = KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=10.0, tries=2))
         self.cert_manager = CertManagerPresence(watching, namespace=cert_manager_namespace)
-        self.guard = CertManagerGuard(self.cert_manager, self.certificates, self.manager.wake) if guarded else None
+        self.guard = CertManagerGuard(self.cert_manager, self.certificates, self._wake_claimed) if guarded else None
         self._certificate_reconciler = CertificateReconciler(
             tools=tools,
             certificates=self.certificates,
@@ -397,6 +397,12 @@ class Controller:
         for key in keys:
             self._certificate_reconciler.issuer_changed(key)
         self.manager.wake(*keys)
+
+    def _wake_claimed(self, *certificates: Key) -> None:
+        """Have Certificates looked at whose Secrets cert-manager begins or ceases to look after, and who made them."""
+        self.manager.wake(*certificates)
+        if self._shim is not None:
+            self.manager.wake(*self._shim.makers_of(certificates))
 
     def _wake_those_with_alternatives(self, issuer: Key) -> None:
         """Have the Certificates looked at that need not wait for an issuer."""

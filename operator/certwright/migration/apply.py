@@ -68,7 +68,10 @@ async def apply(
     if busy := await _wait_idle(cluster, inventory, assessment, progress):
         return Moved(issuers, stopped_at=f"cert-manager is still at work: {busy}. Nothing was stopped; run it again")
     progress.tell("Step 3 of 4: cert-manager's controller")
-    if in_the_way := await stop_controller(cluster, inventory, progress, keep=assessment.is_mixed):
+    in_the_way = await stop_controller(
+        cluster, inventory, progress, keep=assessment.is_mixed, keep_shims=assessment.keeps_shims
+    )
+    if in_the_way:
         return Moved(issuers, stopped_at=in_the_way)
     progress.tell("Step 4 of 4: Certificates, with what their Secrets hold")
     there = {title(one.source) for one in assessment.issuers}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
 
 from certwright.cert_manager import Verdict, issuer_type, translate_certificate, translate_issuer
 from certwright.cert_manager.spec import mapping
+from certwright.migration.progress import named
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -14,6 +15,11 @@ if TYPE_CHECKING:
 
     from certwright.cert_manager import Translation
     from certwright.migration.inventory import Inventory
+
+SHOWN: Final = 10
+"""Objects that one warning names."""
+SHIM_OWNERS: Final = frozenset({"Ingress", "Gateway", "ListenerSet", "XListenerSet"})
+"""Whose annotations made a Certificate: they own ours as well, so that our shim knows it."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +38,12 @@ class Assessed:
     def moves(self) -> bool:
         """Whether it can be Certwright's."""
         return self.translation.verdict is not Verdict.STAYS
+
+    @property
+    def annotated(self) -> Mapping[str, Any] | None:
+        """The Ingress, Gateway or ListenerSet whose annotations made it, as in its owner references; None without."""
+        references = mapping(self.source.get("metadata")).get("ownerReferences") or ()
+        return next((one for one in references if isinstance(one, dict) and one.get("kind") in SHIM_OWNERS), None)
 
     @property
     def uid(self) -> str:
@@ -68,6 +80,23 @@ class Assessment:
         """Whether something stays with cert-manager, so that it has to run on."""
         return any(not one.moves for one in (*self.issuers, *self.certificates))
 
+    @property
+    def keeps_shims(self) -> bool:
+        """Whether cert-manager goes on to make Certificates for annotated objects: if all that it has made so stay."""
+        annotated = [one for one in self.certificates if one.annotated is not None]
+        return bool(annotated) and not any(one.moves for one in annotated)
+
+    @property
+    def unattended(self) -> list[str]:
+        """The annotated objects that nothing follows after that: their Certificates stay, what makes them does not."""
+        if self.keeps_shims:
+            return []
+        return [
+            named(owner.get("kind"), mapping(one.source.get("metadata")).get("namespace"), owner.get("name"))
+            for one in self.certificates
+            if not one.moves and (owner := one.annotated) is not None
+        ]
+
     def count(self, verdict: Verdict) -> int:
         """Return how many objects have a verdict."""
         return sum(one.translation.verdict is verdict for one in (*self.issuers, *self.certificates))
@@ -80,7 +109,16 @@ def assess(inventory: Inventory) -> Assessment:
         Assessed(one, translate_certificate(one, issuer=inventory.issuer_of(one), flags=inventory.flags))
         for one in inventory.certificates
     )
-    return Assessment(issuers, certificates, tuple(_warnings(inventory)))
+    found = Assessment(issuers, certificates, tuple(_warnings(inventory)))
+    if unattended := list(dict.fromkeys(found.unattended)):
+        more = f" and {len(unattended) - SHOWN} more" if len(unattended) > SHOWN else ""
+        warning = (
+            f"Annotations name issuers that stay with cert-manager at {', '.join(unattended[:SHOWN])}{more}. Their "
+            "Certificates stay and are renewed there, but cert-manager no longer follows annotations after --apply: "
+            "write a Certificate of cert-manager for what changes"
+        )
+        found = replace(found, warnings=(*found.warnings, warning))
+    return found
 
 
 def _warnings(inventory: Inventory) -> list[str]:

@@ -6,12 +6,12 @@ import base64
 import hashlib
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.cert_manager.api import BESIDE, MOVED
+from certwright.cert_manager.api import BESIDE, MOVED, TRIAL
 from certwright.cert_manager.spec import mapping
 from certwright.kube.errors import Forbidden
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
 from certwright.migration.inventory import condition, is_ready
-from certwright.migration.marks import NO_CERTIFICATE, TRIAL
+from certwright.migration.marks import NO_CERTIFICATE
 from certwright.migration.progress import Outcome, leave_out, mark_of, marked, title
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ ENCODINGS: Final = {
     b"-----BEGIN RSA PRIVATE KEY": "PKCS1",
     b"-----BEGIN EC PRIVATE KEY": "PKCS1",
 }
-_SHIM_OWNERS: Final = frozenset({"Ingress", "Gateway", "ListenerSet", "XListenerSet"})
-"""Whose annotations made the Certificate: they own ours as well, so that our shim knows it."""
 
 
 async def move_certificates(
@@ -94,9 +92,8 @@ def encoding_of(secret: Mapping[str, Any] | None) -> str | None:
 def as_moved(one: Assessed, ours: Mapping[str, Any], marks: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Return our Certificate with the marks of the migration, and with the object whose annotations made theirs."""
     manifest = marked(ours, {MOVED: one.uid, **(marks or {})})
-    references = mapping(one.source.get("metadata")).get("ownerReferences") or ()
-    if owners := [owner for owner in references if isinstance(owner, dict) and owner.get("kind") in _SHIM_OWNERS]:
-        manifest["metadata"]["ownerReferences"] = owners
+    if (owner := one.annotated) is not None:
+        manifest["metadata"]["ownerReferences"] = [dict(owner)]
     return manifest
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import CONTROLLER_LEASE
@@ -15,7 +16,7 @@ from certwright.migration.marks import ARGUMENTS, REPLICAS
 from certwright.migration.progress import mark_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Collection, Mapping, Sequence
 
     from certwright.migration.cluster import Cluster
     from certwright.migration.inventory import Inventory
@@ -23,14 +24,21 @@ if TYPE_CHECKING:
 
     Edit = Callable[[Mapping[str, Any]], Mapping[str, Any] | None]
 
-WITHOUT_ACME: Final = "--controllers=*,-ingress-shim,-certificaterequests-issuer-acme,-orders,-challenges"
-"""What a controller is started with that has issuers without ACME to look after, and nothing else."""
+CONTROLLERS: Final = "--controllers"
+OF_ACME: Final = ("certificaterequests-issuer-acme", "orders", "challenges")
+"""Those of its controllers that obtain certificates by ACME."""
+SHIMS: Final = ("ingress-shim", "gateway-shim")
+"""Those that make Certificates for annotated Ingresses and Gateways."""
+LISTENER_SETS: Final = "--enable-gateway-api-listenerset"
+"""The same for ListenerSets, which has no name that ``--controllers`` takes; the controller exits at unknown names."""
 SHORTEST_LEASE: Final = 15.0
 LONGEST_LEASE: Final = 3600.0
 """Seconds for which its Lease is honoured without a renewal, whatever it says of itself; it renews every 15."""
 
 
-async def stop_controller(cluster: Cluster, inventory: Inventory, progress: Progress, *, keep: bool) -> str:
+async def stop_controller(
+    cluster: Cluster, inventory: Inventory, progress: Progress, *, keep: bool, keep_shims: bool = False
+) -> str:
     """Keep cert-manager's controller from ACME; its webhook stays, as its objects cannot be changed without.
 
     Args:
@@ -38,6 +46,7 @@ async def stop_controller(cluster: Cluster, inventory: Inventory, progress: Prog
         inventory: Knows its Deployment.
         progress: Is told.
         keep: Whether it runs on, without its ACME controllers: for issuers that stay there.
+        keep_shims: Whether it then goes on to make Certificates for annotated objects.
 
     Returns:
         What is in the way; empty if it is stopped.
@@ -47,8 +56,9 @@ async def stop_controller(cluster: Cluster, inventory: Inventory, progress: Prog
     """
     if inventory.controller is not None:
         if keep:
-            await _edit(cluster, inventory.controller, _without_acme)
-            progress.tell(f"cert-manager's controller runs on with {WITHOUT_ACME}")
+            off = (*OF_ACME, *(() if keep_shims else SHIMS))
+            await _edit(cluster, inventory.controller, partial(_without, off=off))
+            progress.tell(f"cert-manager's controller runs on without {', '.join(off)}")
             return await _wait_rolled_out(cluster, inventory.controller, progress)
         await _edit(cluster, inventory.controller, _scaled_down)
         progress.tell("cert-manager's controller is scaled to 0; its webhook runs on")
@@ -64,6 +74,23 @@ async def restore_controller(cluster: Cluster, inventory: Inventory, progress: P
         progress.tell("cert-manager's controller is as it was")
 
 
+async def wait_running(cluster: Cluster, inventory: Inventory, progress: Progress) -> bool:
+    """Wait until somebody renews the Lease of cert-manager's controller; tell whether that was in time.
+
+    Raises:
+        KubeError: The API server refuses, or cannot be asked.
+    """
+    first: LeaseRecord | None = None
+    async for _ in progress.looks():
+        lease = await cluster.read(LEASES, inventory.flags.leader_election_namespace, CONTROLLER_LEASE)
+        found = LeaseRecord.of(mapping(mapping(lease).get("spec")))
+        if found.holder and first is not None and found != first:
+            return True
+        # One that was killed may have left it held.
+        first = first or found
+    return False
+
+
 async def _edit(cluster: Cluster, deployment: Mapping[str, Any], edit: Edit) -> None:
     await cluster.edit(DEPLOYMENTS, deployment["metadata"]["namespace"], deployment["metadata"]["name"], edit)
 
@@ -75,14 +102,36 @@ def _scaled_down(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"metadata": {"annotations": {REPLICAS: str(replicas)}}, "spec": {"replicas": 0}}
 
 
-def _without_acme(deployment: Mapping[str, Any]) -> dict[str, Any] | None:
+def without_controllers(arguments: Sequence[str], off: Collection[str]) -> list[str]:
+    """Return the arguments of cert-manager's controller with some of its controllers off, and all else as it was."""
+    kept: list[str] = []
+    named: list[str] = []
+    remaining = list(arguments)
+    while remaining:
+        one = remaining.pop(0)
+        name, has_value, value = one.partition("=")
+        if name == CONTROLLERS:
+            # As in its own program, a flag that is given again adds to its list.
+            named += (value if has_value else remaining.pop(0) if remaining else "").split(",")
+        elif name == LISTENER_SETS and not set(SHIMS).isdisjoint(off):
+            kept.append(f"{LISTENER_SETS}=false")
+        else:
+            kept.append(one)
+    named = [one.strip() for one in named if one.strip() and one.strip() not in off] or ["*"]
+    lists = list(dict.fromkeys([*named, *(f"-{one}" for one in off)]))
+    return [*kept, f"{CONTROLLERS}={','.join(lists)}"]
+
+
+def _without(deployment: Mapping[str, Any], off: Collection[str]) -> dict[str, Any] | None:
     arguments = [str(one) for one in mapping(controller_container(deployment)).get("args") or ()]
-    if WITHOUT_ACME in arguments:
+    wanted = without_controllers(arguments, off)
+    if wanted == arguments:
         return None
-    kept = [one for one in arguments if not one.startswith("--controllers")]
+    # What it was before is known since the first time, however often this is repeated.
+    before = mark_of(deployment, ARGUMENTS) or json.dumps(arguments)
     return {
-        "metadata": {"annotations": {ARGUMENTS: json.dumps(arguments)}},
-        "spec": {"template": _template(deployment, [*kept, WITHOUT_ACME])},
+        "metadata": {"annotations": {ARGUMENTS: before}},
+        "spec": {"template": _template(deployment, wanted)},
     }
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from certwright.cert_manager.api import BESIDE, FINALIZERS, GROUP, MOVED
+from certwright.cert_manager.api import FINALIZERS, GROUP, TRIAL
 from certwright.cert_manager.spec import mapping
-from certwright.migration.certificates import as_moved
 from certwright.migration.cluster import (
     CRDS,
     OUR_CERTIFICATES,
@@ -98,13 +98,26 @@ async def _finish_certificate(cluster: Cluster, one: Assessed, outcome: Outcome,
     if there["spec"].get("secretName") != ours["spec"]["secretName"]:
         outcome.problems[name] = "is a Certificate for another Secret with Certwright: cert-manager's stays"
         return
-    if mark_of(there, MOVED) is not None:
-        beside = mark_of(there, BESIDE)
-        await cluster.apply(OUR_CERTIFICATES, as_moved(one, ours, {BESIDE: beside} if beside is not None else None))
+    await cluster.edit(OUR_CERTIFICATES, namespace, ours["metadata"]["name"], partial(_off_trial, final=ours["spec"]))
     await _disown(cluster, one.source, namespace, ours["spec"]["secretName"])
     await cluster.delete(THEIRS_BY_KIND["Certificate"], one.source)
     outcome.done += 1
     progress.tell(f"{name}: its own policy for keys applies, and cert-manager's is deleted")
+
+
+def _off_trial(there: Mapping[str, Any], final: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return what ends the trial of our Certificate: what the trial has set, and nothing that was changed in it since.
+
+    A host that an Ingress was given meanwhile, and what people have edited, is not in cert-manager's Certificate.
+    """
+    if mark_of(there, TRIAL) is None:
+        return None
+    key = mapping(final.get("privateKey"))
+    on_trial = mapping(there["spec"].get("privateKey"))
+    spec = {"privateKey": {**{name: None for name in on_trial if name not in key}, **key}}
+    if "secretOwnerReference" in final:
+        spec["secretOwnerReference"] = final["secretOwnerReference"]
+    return {"metadata": {"annotations": {TRIAL: None}}, "spec": spec}
 
 
 async def _disown(cluster: Cluster, theirs: Mapping[str, Any], namespace: str | None, name: str) -> None:

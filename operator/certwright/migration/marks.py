@@ -9,8 +9,6 @@ from typing import Final
 
 FIELD_MANAGER: Final = "certwright-migration"
 
-TRIAL: Final = "certwright.io/migration-trial"
-"""On Certificates of ours until `--finish`: the SHA-256 of the `tls.crt` that they took over, or `new` without one."""
 REPLICAS: Final = "certwright.io/replicas-before-migration"
 """On cert-manager's Deployment while it is scaled down: how many it had."""
 ARGUMENTS: Final = "certwright.io/arguments-before-migration"

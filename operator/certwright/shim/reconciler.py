@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.cert_manager.api import MOVED
+from certwright.cert_manager.api import BESIDE, MOVED, TRIAL
 from certwright.certificates.store import controller_key
 from certwright.issuers.solver_choice import selected_labels
 from certwright.kube.errors import Conflict, Invalid
@@ -170,7 +170,11 @@ class ShimReconciler:
 
     def of_issuer(self, issuer: Key) -> Iterable[Key]:
         """Return the objects whose Certificates name an issuer: its solvers say which labels they need."""
-        for key in self._certificates.of_issuer(issuer):
+        yield from self.makers_of(self._certificates.of_issuer(issuer))
+
+    def makers_of(self, certificates: Iterable[Key]) -> Iterable[Key]:
+        """Return the objects that Certificates were made for, as far as they were."""
+        for key in certificates:
             certificate = self._certificates.get(key)
             owner = controller_key(certificate) if certificate is not None else None
             if owner is not None and owner.kind in KINDS:
@@ -211,22 +215,32 @@ class ShimReconciler:
 
         What the migration has made is left to it, and its way back.
         """
-        key = Key(source.resource.kind, source.namespace, source.name)
         kept = {
             one.metadata.name
-            for one in self._certificates.controlled_by(key)
+            for one in self._controlled_by(source)
             if MOVED in one.metadata.annotations or not self._is_claimed(source.namespace, one.spec.secret_name)
         }
         await self._delete(source, kept, "cert-manager runs again and has one for its Secret")
 
     async def _is_left_to_cert_manager(self, source: Source) -> bool:
-        """Whether only annotations ask for something that cert-manager sees as well, and it runs."""
+        """Whether only annotations ask for something that cert-manager sees as well, and it runs.
+
+        One whose Certificate was moved in a mixed cluster is ours: cert-manager's controller runs on without what makes
+        Certificates for annotated objects.
+        """
         return (
             self._options.leaves_to_cert_manager
-            and asks(source.annotations, self._options.defaults)
-            and not asks(source.annotations, Defaults())
+            and self._asks_by_theirs(source)
             and await self._is_cert_manager_live()
+            and not any(BESIDE in one.metadata.annotations for one in self._controlled_by(source))
         )
+
+    def _asks_by_theirs(self, source: Source) -> bool:
+        return asks(source.annotations, self._options.defaults) and not asks(source.annotations, Defaults())
+
+    def _controlled_by(self, source: Source) -> list[Certificate]:
+        key = Key(source.resource.kind, source.namespace, source.name)
+        return [one for one in self._certificates.controlled_by(key) if _is_owned(one, source)]
 
     def _label_names(self, source: Source, issuer: Mapping[str, str] | None) -> Collection[str]:
         """Return the labels that solvers of the issuer select Certificates by."""
@@ -248,6 +262,11 @@ class ShimReconciler:
             self._waiting[place].add(key)
             self._waits_for[key].add(place)
             return _sharing(present, manifest), None
+        if present is None and self._is_claimed(*place) and self._asks_by_theirs(source):
+            # Of a mixed cluster: cert-manager's Certificate stays, and ours would only wait beside it.
+            return None, Result.again_in(HELD_SECONDS)
+        if present is not None and TRIAL in present.metadata.annotations:
+            manifest = _on_trial(manifest)
         if self._applied.is_unchanged(place, present, manifest):
             return None, None
         self._writing.add(place)
@@ -280,11 +299,9 @@ class ShimReconciler:
 
     async def _delete(self, source: Source, kept: Collection[str], why: str) -> None:
         """Delete the Certificates of an object but for those of these names. Their Secrets stay."""
-        key = Key(source.resource.kind, source.namespace, source.name)
-        for certificate in self._certificates.controlled_by(key):
+        for certificate in self._controlled_by(source):
             name = certificate.metadata.name
-            going = certificate.metadata.deletion_timestamp is not None
-            if name in kept or going or not _is_owned(certificate, source):
+            if name in kept or certificate.metadata.deletion_timestamp is not None:
                 continue
             if await self._api.delete(certificate.metadata):
                 message = f"Deleted the Certificate {name}: {why}. The Secret {certificate.spec.secret_name} is kept"
@@ -321,6 +338,11 @@ def _is_owned(certificate: Certificate, source: Source) -> bool:
         source.name,
         source.uid,
     )
+
+
+def _on_trial(manifest: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a manifest that leaves the key of a Certificate on trial to the migration: cert-manager knows that key."""
+    return {**manifest, "spec": {name: value for name, value in manifest["spec"].items() if name != "privateKey"}}
 
 
 def _sharing(present: Certificate, manifest: Mapping[str, Any]) -> tuple[Reason, str] | None:

@@ -165,6 +165,11 @@ async def _apply(
         "  certwright migrate --finish   ends the trial and deletes cert-manager's moved objects",
         "  certwright migrate --back     gives everything back to cert-manager",
     )
+    if assessment.is_mixed and not assessment.keeps_shims:
+        tell(
+            "cert-manager makes no Certificates for annotated Ingresses and Gateways any more. For new ones use",
+            'Certwright\'s annotations, or set the chart value shim.certManagerAnnotations to "true".',
+        )
     return _ended(moved.problems)
 
 
@@ -178,7 +183,7 @@ async def _finish(
     if how.with_crds and (in_the_way := await remove_crds(cluster, progress)):
         outcome.problems["CRDs of cert-manager"] = in_the_way
     if assessment.is_mixed:
-        tell("cert-manager runs on for what stays with it; leave its ACME controllers and ingress-shim off.")
+        tell("cert-manager runs on for what stays with it; leave the controllers off that --apply has switched off.")
     elif not outcome.problems:
         tell("Nothing of cert-manager is in use any more: uninstall it as you installed it.")
     return _ended(outcome.problems)
