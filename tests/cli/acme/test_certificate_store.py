@@ -8,18 +8,18 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from certwright.cli.acme import certificate_store
 from certwright.cli.acme.certificate_store import CertificateStore
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.settings import IssuanceSettings, Metadata, RenewalState
 from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from certwright.cli.acme.certificate_store import CertificateFolder
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
@@ -89,6 +89,7 @@ KILLED = """
 import os, sys, json, pathlib, functools
 sys.path.insert(0, {here!r})
 import test_certificate_store as tests
+from certwright.cli.acme import certificate_store
 from certwright.cli.acme.certificate_store import CertificateStore
 root = pathlib.Path(sys.argv[1])
 seen = []
@@ -167,3 +168,54 @@ def test_names_that_lead_elsewhere_are_refused(tmp_path: Path, name: str) -> Non
 )
 def test_a_certificate_is_called_by_its_first_name(tmp_path: Path, first: str, name: str) -> None:
     assert CertificateStore(tmp_path).at(CertificateStore.default_name(first)).name == name
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("xn--bcher-kva.example.test", "xn--bcher-kva.example.test"),
+        ("BÜCHER.example.test.", "xn--bcher-kva.example.test"),
+        ("*.Example.test", "_wildcard.example.test"),
+        ("_wildcard.example.test", "_wildcard.example.test"),
+        ("web", "web"),
+        ("missing.example.test", "missing.example.test"),
+        ("*.missing.test", "_wildcard.missing.test"),
+    ],
+)
+def test_a_certificate_is_found_by_its_domain_in_any_spelling(tmp_path: Path, text: str, name: str) -> None:
+    for one in ("xn--bcher-kva.example.test", "_wildcard.example.test", "web"):
+        (tmp_path / one).mkdir()
+    assert CertificateStore(tmp_path).named(text).name == name
+
+
+def test_what_is_neither_a_name_nor_a_domain_is_refused(tmp_path: Path) -> None:
+    for text in ("../web", "a b", "", "/etc"):
+        with pytest.raises(UsageError):
+            CertificateStore(tmp_path).named(text)
+
+
+def test_a_long_domain_has_a_name_of_its_own() -> None:
+    first, other = (f"{letter}.{'.'.join(['a' * 60] * 4)}" for letter in "xy")
+    names = {CertificateStore.default_name(one) for one in (first, other, f"*.{first}")}
+    assert len(names) == 3
+    assert all(CertificateStore(Path()).at(name).name == name for name in names)
+
+
+def test_a_deletion_that_was_interrupted_is_finished(tmp_path: Path, folder: CertificateFolder) -> None:
+    store(folder, 1)
+    certificates = CertificateStore(tmp_path)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(certificate_store, "_remove", lambda _: None)  # the process was killed
+        folder.delete()
+    assert [path.name.startswith(".deleted-") for path in tmp_path.iterdir()] == [True]
+    certificates.finish_deletions()
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_that_another_run_has_changed_are_not_lost(folder: CertificateFolder) -> None:
+    store(folder, 1)
+    before = folder.metadata()
+    folder.save_settings(before, replace(before.settings, deploy_hook="first"))
+    with pytest.raises(CommandError, match=r"Another run has changed a\.example\.test meanwhile"):
+        folder.save_settings(before, replace(before.settings, combined=True))
+    assert folder.metadata().settings.deploy_hook == "first"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from certwright.cli.acme import exec_hook
+from certwright.cli.acme import exec_hook, process_group
 from certwright.cli.acme.exec_hook import HookFailed, HookProgram, checked_program
 from certwright.cli.acme.solver_settings import anchored, parse_solver
 
@@ -74,6 +74,19 @@ async def test_a_hook_that_takes_too_long_is_ended_with_what_it_started(tmp_path
     with pytest.raises(HookFailed, match=r"still running after 0\.5 s"):
         await program.run_all("present", [REQUEST])
     assert time.monotonic() - before < 20
+    child = int((tmp_path / "child").read_text())
+    async with asyncio.timeout(20):
+        while _runs(child):  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.02)
+
+
+async def test_what_a_hook_started_is_ended_although_it_ignores_sigterm(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process_group, "KILL_SECONDS", 0.3)
+    stubborn = f"(trap '' TERM; while :; do sleep 0.1; done) & echo $! > {tmp_path}/child; wait"
+    with pytest.raises(HookFailed, match="still running"):
+        await hook(tmp_path, stubborn, seconds=0.5).run_all("present", [REQUEST])
     child = int((tmp_path / "child").read_text())
     async with asyncio.timeout(20):
         while _runs(child):  # noqa: ASYNC110 - nothing tells

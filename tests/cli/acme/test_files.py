@@ -67,3 +67,13 @@ def test_what_cannot_be_made_is_said(tmp_path: Path) -> None:
         make_folder(tmp_path / "file" / "below")
     with pytest.raises(CommandError, match=r"Cannot write .*: no such file"):
         write_file(Path(tmp_path / "missing" / "x"), b"", mode=0o600)
+
+
+def test_what_a_killed_run_left_of_a_file_is_removed_once_it_is_old(tmp_path: Path) -> None:
+    names = (".account.json.0123456789ab", ".account.json.ba9876543210", ".account.json.backup", ".other.0123456789ab")
+    for name in names:
+        (tmp_path / name).write_bytes(b"a key")
+        os.utime(tmp_path / name, (0, 0))
+    os.utime(tmp_path / names[1])
+    write_file(tmp_path / "account.json", b"new", mode=0o600)
+    assert {path.name for path in tmp_path.iterdir()} == {"account.json", *names[1:]}

@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import os
 import stat
+import time
 from typing import TYPE_CHECKING, cast
 
 import pytest
 
 from certwright.cli.acme.exits import UsageError
+from certwright.cli.acme.files import LEFT_AFTER
 from certwright.cli.acme.install import Installation, install, installation
 from certwright.cli.exits import CommandError
 
@@ -78,6 +80,59 @@ def test_a_folder_in_the_place_of_a_file_stops_it_and_leaves_nothing_behind(tmp_
     assert [path.name for path in tmp_path.iterdir()] == ["privkey.pem"]
 
 
+def test_a_folder_in_the_place_of_the_last_file_leaves_all_others_as_they_were(tmp_path: Path) -> None:
+    (tmp_path / "privkey.pem").write_bytes(b"old key")
+    (tmp_path / "cert.pem").mkdir()
+    with pytest.raises(CommandError, match="is a directory"):
+        install(FOLDER, Installation(tmp_path))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["cert.pem", "privkey.pem"]
+    assert (tmp_path / "privkey.pem").read_bytes() == b"old key"
+
+
+def test_a_file_that_cannot_be_replaced_gives_back_what_was_replaced_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "privkey.pem").write_bytes(b"old key")
+    (tmp_path / "fullchain.pem").symlink_to("elsewhere")
+    rename = os.rename
+
+    def refusing(source: str, target: str, **more: int) -> None:
+        if target == "cert.pem":
+            raise PermissionError(1, "Operation not permitted")
+        rename(source, target, **more)
+
+    monkeypatch.setattr(os, "rename", refusing)
+    with pytest.raises(CommandError, match="operation not permitted"):
+        install(FOLDER, Installation(tmp_path))
+    assert (tmp_path / "privkey.pem").read_bytes() == b"old key"
+    assert str((tmp_path / "fullchain.pem").readlink()) == "elsewhere"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fullchain.pem", "privkey.pem"]
+
+
+def test_where_there_are_no_hard_links_it_installs_all_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    (tmp_path / "privkey.pem").write_bytes(b"old key")
+    monkeypatch.setattr(os, "link", refused)
+    install(FOLDER, Installation(tmp_path))
+    assert (tmp_path / "privkey.pem").read_bytes() == b"key"
+
+
+def test_what_a_killed_run_left_is_removed_once_it_is_old(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    left = tmp_path / ".certwright-new-1-aa"
+    for path in (left, tmp_path / "theirs"):
+        path.write_bytes(b"a key")
+    install(FOLDER, Installation(tmp_path))
+    assert left.exists()
+    later = time.time() + 2 * LEFT_AFTER
+    monkeypatch.setattr(time, "time", lambda: later)
+    install(FOLDER, Installation(tmp_path))
+    assert {path.name for path in tmp_path.iterdir()} == {*CONTENT, "theirs"}
+
+
 def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="no such file"):
         install(FOLDER, Installation(tmp_path / "nowhere"))
@@ -91,8 +146,21 @@ def test_owner_and_mode_are_read() -> None:
 
 
 @pytest.mark.parametrize(
-    ("owner", "mode"), [("nobody-of-that-name", None), ("root:no-such-group", None), (None, "rw"), (None, "0644")]
+    ("owner", "mode"),
+    [
+        ("nobody-of-that-name", None),
+        ("root:no-such-group", None),
+        ("4294967295", None),
+        ("0:99999999999999999999", None),
+        (None, "rw"),
+        (None, "0644"),
+    ],
 )
 def test_an_owner_or_mode_that_there_is_not_is_refused(owner: str | None, mode: str | None) -> None:
     with pytest.raises(UsageError):
         installation("/etc/nginx", owner, mode)
+
+
+def test_a_relative_folder_is_refused() -> None:
+    with pytest.raises(UsageError, match="not an absolute path"):
+        installation("certs/web", None, None)

@@ -12,12 +12,15 @@ match, and a reader during a renewal, or after a crash at any time, finds the ol
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme import Identifier, InvalidIdentifier
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.files import (
     PRIVATE_FILE,
@@ -60,6 +63,8 @@ _DELETED: Final = ".deleted-"
 """What begins with it is no certificate: its deletion was interrupted."""
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,200}")
+_LONGEST_NAME: Final = 200
+_KEPT_OF_NAME: Final = 180
 
 
 class CertificateFolder:
@@ -167,16 +172,15 @@ class CertificateFolder:
         """Forget the order."""
         (self.path / _PENDING).unlink(missing_ok=True)
 
-    def save_settings(self, serial: str, settings: IssuanceSettings) -> None:
-        """Replace the settings of the certificate with this serial number.
+    def save_settings(self, before: Metadata, settings: IssuanceSettings) -> None:
+        """Replace the settings, if certificate and settings are still what they were.
 
         Raises:
-            CommandError: It is no longer the current one, or they cannot be written.
+            CommandError: Another run has changed them meanwhile, or they cannot be written.
         """
-        metadata = self.metadata()
-        if metadata.serial != serial:
-            raise CommandError(f"{self.name} was issued again meanwhile: run the command once more")
-        write_document((self.path / _CURRENT).resolve() / METADATA, replace(metadata, settings=settings))
+        if self.metadata() != before:
+            raise CommandError(f"Another run has changed {self.name} meanwhile: run the command once more")
+        write_document((self.path / _CURRENT).resolve() / METADATA, replace(before, settings=settings))
 
     def delete(self) -> None:
         """Delete everything. The name is gone in one step, so nothing finds half a certificate.
@@ -188,7 +192,7 @@ class CertificateFolder:
         try:
             self.path.rename(gone)
             sync_folder(self.path.parent)
-            shutil.rmtree(gone)
+            _remove(gone)
         except OSError as error:
             raise CommandError(f"Cannot delete {self.path}: {error.strerror}") from error
 
@@ -223,8 +227,25 @@ class CertificateStore:
             UsageError: The name is not valid.
         """
         if not _NAME.fullmatch(name):
-            raise UsageError(f"{name[:100]!r} is not a valid name: use letters, digits, dots and dashes")
+            raise UsageError(
+                f"{name[:100]!r} is not a valid name: use letters, digits, dots and dashes, {_LONGEST_NAME} at most"
+            )
         return CertificateFolder(self._path / name)
+
+    def named(self, text: str) -> CertificateFolder:
+        """Return the folder of a certificate as people name it: also by its first domain, in any spelling.
+
+        Raises:
+            UsageError: The name is not valid.
+        """
+        with suppress(UsageError, InvalidIdentifier):
+            by_name = self.at(text) if _NAME.fullmatch(text) else None
+            if by_name is not None and by_name.path.is_dir():
+                return by_name
+            by_domain = self.at(self.default_name(Identifier.parse(text).value))
+            if by_name is None or by_domain.path.is_dir():
+                return by_domain
+        return self.at(text)
 
     def all(self) -> Iterator[CertificateFolder]:
         """Yield all certificates, sorted by name."""
@@ -236,6 +257,11 @@ class CertificateStore:
                 if folder.exists():
                     yield folder
 
+    def finish_deletions(self) -> None:
+        """Delete what runs have left that were killed while they deleted it, as far as possible: keys are in it."""
+        for path in self._path.glob(f"{_DELETED}*"):
+            shutil.rmtree(path, ignore_errors=True)
+
     def unfinished(self) -> Iterator[str]:
         """Yield the names of those that were never issued but have a pending order."""
         if self._path.is_dir():
@@ -246,5 +272,17 @@ class CertificateStore:
 
     @staticmethod
     def default_name(first: str) -> str:
-        """Return the default name of a certificate: `_wildcard.example.com` for `*.example.com`."""
-        return first.replace("*.", "_wildcard.").replace(":", "-")
+        """Return the default name of a certificate: `_wildcard.example.com` for `*.example.com`.
+
+        That of a long domain is cut, and ends in a digest: a folder's name has 255 characters at most.
+        """
+        name = first.replace("*.", "_wildcard.").replace(":", "-")
+        digest = hashlib.sha256(name.encode()).hexdigest()[:12]
+        return name if len(name) <= _LONGEST_NAME else f"{name[:_KEPT_OF_NAME].rstrip('.-')}-{digest}"
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder that another run may be removing as well. Raises `OSError`."""
+    while path.exists():
+        with suppress(FileNotFoundError):
+            shutil.rmtree(path)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.account import EAB_VARIABLE
@@ -13,6 +11,7 @@ from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, K
 from certwright.cli.acme.dns_credentials import without_secrets
 from certwright.cli.acme.install import install, installation
 from certwright.cli.acme.keystore import PASSWORD_VARIABLE
+from certwright.cli.acme.process_group import end_group
 from certwright.cli.acme.solvers import TSIG_VARIABLE
 from certwright.cli.exits import CommandError
 from certwright.text import rfc3339
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
 
 HOOK_SECONDS: Final = 300.0
 """How long a hook may run."""
-
-_KILL_SECONDS: Final = 5.0
 
 
 async def run_hook(folder: CertificateFolder, metadata: Metadata, output: Output) -> str | None:
@@ -64,23 +61,11 @@ async def run_hook(folder: CertificateFolder, metadata: Metadata, output: Output
     except TimeoutError:
         return f"The deploy hook of {folder.name} was still running after {HOOK_SECONDS:g} s and was stopped"
     finally:
-        await _end(process)
+        if process.returncode is None:
+            await end_group(process)
     if code < 0:
         return f"The deploy hook of {folder.name} was killed by signal {-code}"
     return None if code == 0 else f"The deploy hook of {folder.name} failed with exit code {code}"
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is not None:
-        return
-    # Its whole session, because the programs that the shell started are what matters.
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_KILL_SECONDS):
-                await process.wait()
-                return
 
 
 def _environment(folder: CertificateFolder, metadata: Metadata) -> dict[str, str]:

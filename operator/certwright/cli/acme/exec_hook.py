@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import signal
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from certwright.acme import AcmeError
 from certwright.cli.acme.dns_credentials import without_secrets
+from certwright.cli.acme.process_group import end_group
 from certwright.client import Dns01
 from certwright.text import printable
 
@@ -41,8 +41,6 @@ MAX_OUTPUT: Final = 64 * 1024
 OUTPUT_SECONDS: Final = 1.0
 """How long the rest of what it printed is waited for after its end."""
 MAX_SHOWN: Final = 500
-KILL_SECONDS: Final = 5.0
-"""Between SIGTERM and SIGKILL."""
 _SECRETS: Final = ("CERTWRIGHT_EAB_HMAC_KEY", "CERTWRIGHT_TSIG_SECRET", "CERTWRIGHT_PKCS12_PASSWORD")
 
 
@@ -133,7 +131,7 @@ class HookProgram:
             pass
         finally:
             if code is None:
-                await _end(process)
+                await end_group(process)
             for task in (feeding, draining):
                 task.cancel()
             await asyncio.gather(feeding, draining, return_exceptions=True)
@@ -160,17 +158,6 @@ async def _drain(handle: int, output: bytearray) -> None:
             del output[:-MAX_OUTPUT]
     finally:
         transport.close()
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """End it with all that it started: its whole session."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(KILL_SECONDS):
-                await process.wait()
-                return
 
 
 def _environment(action: Action, request: Mapping[str, Any]) -> dict[str, str]:

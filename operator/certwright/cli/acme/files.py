@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import stat
+import time
 from contextlib import suppress
 from dataclasses import asdict, fields, is_dataclass
 from datetime import datetime
@@ -29,6 +31,9 @@ PRIVATE_FILE: Final = 0o600
 
 PUBLIC_FILE: Final = 0o644
 """Mode of certificates, which are not secret."""
+
+LEFT_AFTER: Final = 3600.0
+"""Seconds after which nobody writes a file any more."""
 
 MAX_BYTES: Final = 1024 * 1024
 """More than any file that is read here has."""
@@ -66,6 +71,17 @@ def write_file(path: Path, content: bytes, *, mode: int) -> None:
         sync_folder(path.parent)
     except OSError as error:
         raise CommandError(f"Cannot write {path}: {_reason(error)}") from error
+    _sweep(path)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what runs have left beside a file that were killed while they wrote it: there may be a key in it."""
+    left = re.compile(rf"\.{re.escape(path.name)}\.[0-9a-f]{{12}}")
+    with suppress(OSError):
+        for one in path.parent.iterdir():
+            if left.fullmatch(one.name) and time.time() - one.lstat().st_mtime > LEFT_AFTER:
+                with suppress(OSError):
+                    one.unlink()
 
 
 def read_file(path: Path, *, what: str, most: int = MAX_BYTES) -> bytes:

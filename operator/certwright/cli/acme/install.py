@@ -14,6 +14,7 @@ import os
 import pwd
 import secrets
 import stat
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.cli.acme.certificate_store import CERTIFICATE, CHAIN, ISSUERS, KEY, KEYSTORE
 from certwright.cli.acme.exits import UsageError
+from certwright.cli.acme.files import LEFT_AFTER
 from certwright.cli.exits import CommandError
 
 if TYPE_CHECKING:
@@ -33,6 +35,8 @@ DEFAULT_MODE: Final = 0o600
 """Of files with the key."""
 _PUBLIC_MODE: Final = 0o644
 _MAX_MODE: Final = 0o777
+_MAX_ID: Final = 2**32 - 2
+"""Of users and groups; -1 means none."""
 _WRITABLE: Final = stat.S_IWOTH | stat.S_IROTH
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -59,6 +63,8 @@ def installation(folder: str, owner: str | None, mode: str | None) -> Installati
     Raises:
         UsageError: The user, the group or the mode is none, or the path is relative.
     """
+    if not Path(folder).is_absolute():
+        raise UsageError(f"--install-to {folder[:100]!r} is not an absolute path")
     return Installation(Path(folder), _owner(owner) if owner else None, _mode(mode) if mode else DEFAULT_MODE)
 
 
@@ -69,15 +75,14 @@ def install(folder: CertificateFolder, where: Installation) -> list[str]:
         The names of the files.
 
     Raises:
-        CommandError: One cannot be written; those that have not been are as they were.
+        CommandError: One cannot be written; all are as they were, as far as the file system has hard links.
     """
     present = [name for name in (KEY, *(one for one in FILES if one != KEY)) if folder.has(name)]
     handle = _open(where.folder)
     try:
         # All are complete before the first takes its name.
         made = [(name, _write(handle, name, folder.read(name), where)) for name in present]
-        for name, temporary in made:
-            os.rename(temporary, name, src_dir_fd=handle, dst_dir_fd=handle)
+        _replace(handle, made)
         os.fsync(handle)
     except OSError as error:
         raise CommandError(f"Cannot install to {where.folder}: {os.strerror(error.errno or 0).lower()}") from error
@@ -85,6 +90,47 @@ def install(folder: CertificateFolder, where: Installation) -> list[str]:
         _sweep(handle)
         os.close(handle)
     return present
+
+
+def _replace(folder: int, made: list[tuple[str, str]]) -> None:
+    """Give files their names. If one cannot have it, those before it get back what had it: no key without its chain.
+
+    Raises:
+        OSError: One cannot.
+    """
+    for name, _ in made:
+        if _is_folder(folder, name):
+            raise IsADirectoryError(errno.EISDIR, name)
+    replaced: list[tuple[str, str | None]] = []
+    try:
+        for name, temporary in made:
+            kept = _kept(folder, name)
+            os.rename(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+            replaced.append((name, kept))
+    except OSError:
+        for name, kept in reversed(replaced):
+            if kept is not None:
+                with suppress(OSError):
+                    os.rename(kept, name, src_dir_fd=folder, dst_dir_fd=folder)
+        raise
+
+
+def _is_folder(folder: int, name: str) -> bool:
+    try:
+        return stat.S_ISDIR(os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _kept(folder: int, name: str) -> str | None:
+    """Give what has a name another one as well, a link as a link; None if nothing has it, or it can have one only."""
+    kept = _temporary()
+    try:
+        os.link(name, kept, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    except OSError:
+        # Another user's file, or a file system without hard links: that is no reason not to install.
+        return None
+    return kept
 
 
 def _open(path: Path) -> int:
@@ -108,7 +154,7 @@ _TEMPORARY: Final = ".certwright-new-"
 
 
 def _write(folder: int, name: str, content: bytes, where: Installation) -> str:
-    temporary = f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
+    temporary = _temporary()
     handle = os.open(temporary, _NEW, 0o600, dir_fd=folder)
     with os.fdopen(handle, "wb") as file:
         file.write(content)
@@ -120,21 +166,33 @@ def _write(folder: int, name: str, content: bytes, where: Installation) -> str:
     return temporary
 
 
+def _temporary() -> str:
+    return f"{_TEMPORARY}{os.getpid()}-{secrets.token_hex(8)}"
+
+
 def _sweep(folder: int) -> None:
-    """Remove what this process has not given its name."""
+    """Remove what this process has not given its name, and what others have left that were killed."""
     mine = f"{_TEMPORARY}{os.getpid()}-"
     with suppress(OSError):
         for name in os.listdir(folder):
-            if name.startswith(mine):
+            if name.startswith(mine) or (name.startswith(_TEMPORARY) and _is_left(folder, name)):
                 with suppress(OSError):
                     os.unlink(name, dir_fd=folder)
+
+
+def _is_left(folder: int, name: str) -> bool:
+    try:
+        changed = os.stat(name, dir_fd=folder, follow_symlinks=False).st_ctime
+    except OSError:
+        return False
+    return time.time() - changed > LEFT_AFTER
 
 
 def _owner(text: str) -> tuple[int, int]:
     user, colon, group = text.partition(":")
     try:
         if user.isdecimal():
-            number, own_group = int(user), -1
+            number, own_group = _number(user), -1
             with suppress(KeyError):
                 own_group = pwd.getpwuid(number).pw_gid
         elif user:
@@ -144,9 +202,16 @@ def _owner(text: str) -> tuple[int, int]:
             number, own_group = -1, -1
         if not colon or not group:
             return number, own_group
-        return number, int(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
+        return number, _number(group) if group.isdecimal() else grp.getgrnam(group).gr_gid
     except KeyError:
         raise UsageError(f"--install-owner {text[:100]!r}: there is no such user or group on this host") from None
+
+
+def _number(text: str) -> int:
+    number = int(text[: len(str(_MAX_ID)) + 1])
+    if number > _MAX_ID:
+        raise KeyError
+    return number
 
 
 def _mode(text: str) -> int:

@@ -71,7 +71,8 @@ def _row(document: Mapping[str, Any]) -> tuple[str, ...]:
 
 async def delete(session: Session, names: Sequence[str], *, yes: bool) -> Outcome:
     """Delete certificates with their keys and settings from the folder. Nothing is revoked."""
-    folders = [session.certificates.at(name) for name in dict.fromkeys(names)]
+    session.certificates.finish_deletions()
+    folders = list({one.name: one for one in map(session.certificates.named, names)}.values())
     pending = set(session.certificates.unfinished())
     for folder in folders:
         if not folder.exists() and folder.name not in pending:
@@ -114,9 +115,11 @@ class Changes:
 
 async def reconfigure(session: Session, name: str, changes: Changes) -> Outcome:
     """Change saved settings. If they make it another certificate, it is issued at once, in the place of this one."""
-    folder = session.certificates.at(name)
+    folder = session.certificates.named(name)
     if not folder.exists():
-        raise UsageError(f"There is no certificate {name} in {session.folder}, which has: {session.known_names()}")
+        raise UsageError(
+            f"There is no certificate {folder.name} in {session.folder}, which has: {session.known_names()}"
+        )
     before = folder.metadata()
     wanted = _changed(before.settings, changes)
     if wanted == before.settings:
@@ -124,14 +127,14 @@ async def reconfigure(session: Session, name: str, changes: Changes) -> Outcome:
     _check(session, wanted)
     if is_same(before.settings, wanted) or changes.later:
         async with session.certificate_lock(folder):
-            folder.save_settings(before.serial, wanted)
+            folder.save_settings(before, wanted)
         metadata = folder.metadata()
         due = decide(metadata, folder.renewal(metadata.serial), datetime.now(UTC))
         news = "Saved; the next renewal goes by these settings"
         document = {"issued": False, "certificate": document_of(folder, metadata, due.at)}
         return Outcome(document, [news, *lines_of(folder, metadata, due.at)])
     # The settings are saved with the certificate that they lead to: if that fails, nothing has changed.
-    options = RenewOptions(names=(name,), force=True, settings=wanted, ignore_limits=changes.ignore_limits)
+    options = RenewOptions(names=(folder.name,), force=True, settings=wanted, ignore_limits=changes.ignore_limits)
     outcome = await renew(session, options)
     (document,) = outcome.document["certificates"]
     if outcome.code in {ExitCode.DONE, ExitCode.HOOK_FAILED}:

@@ -89,6 +89,7 @@ async def renew(session: Session, options: RenewOptions) -> Outcome:
         session.output.say(f"Waiting {seconds:.0f} s, to spread the load on the CA")
         await asyncio.sleep(seconds)
     make_folder(session.folder)
+    session.certificates.finish_deletions()
     folders = _selected(session, options.names)
     async with AsyncExitStack() as stack:
         run = _Run(session, options, stack)
@@ -273,7 +274,7 @@ def _key(folder: CertificateFolder, settings: IssuanceSettings) -> CertificateKe
 def _selected(session: Session, names: tuple[str, ...]) -> list[CertificateFolder]:
     if not names:
         return list(session.certificates.all())
-    folders = [session.certificates.at(name) for name in names]
+    folders = [session.certificates.named(name) for name in names]
     for folder in folders:
         if not folder.exists():
             raise UsageError(

@@ -9,7 +9,7 @@ import signal
 import sys
 import traceback
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from certwright.cli.acme.exits import ExitCode
 from certwright.cli.acme.failures import describe, exit_code, message
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
     from certwright.cli.acme.common import Common
+
+
+_OF_OTHERS: Final = 0o077
 
 
 def run(common: Common, command: str, act: Callable[[Session], Awaitable[Outcome]]) -> NoReturn:
@@ -60,6 +63,8 @@ def run_plain(command: str, act: Callable[[Output], Awaitable[Outcome]], shown: 
     """
     open_streams()
     heed_ctrl_c()
+    # A umask that takes rights from this user too, such as 0177, would make folders that nobody can enter.
+    os.umask(os.umask(_OF_OTHERS) & _OF_OTHERS)
     output = Output(as_json=shown.as_json, quiet=shown.quiet)
     _configure_logging(debug=shown.debug)
     ended_by: ExitCode | None = None
@@ -105,6 +110,8 @@ def _ended(output: Output, command: str, error: BaseException) -> NoReturn:
 def _finish(output: Output, lines: Sequence[str], document: dict[str, Any], code: ExitCode) -> NoReturn:
     try:
         output.result(lines, document)
+    except BrokenPipeError:
+        pass  # the reader has seen enough (`| head`)
     except OSError as error:
         output.error(f"Cannot write the result: {os.strerror(error.errno or 0).lower()}")
         code = code or ExitCode.FAILED

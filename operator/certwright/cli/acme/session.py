@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -176,6 +177,10 @@ class Session:
             ),
             None,
         )
+        if saved is None and not path.is_file():
+            with suppress(UsageError):
+                by_domain = self.certificates.named(text)
+                saved = by_domain if by_domain.exists() else None
         try:
             if saved is not None:
                 return Target(text, parse_chain(saved.read(CHAIN)), saved, saved.metadata())
