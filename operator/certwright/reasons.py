@@ -191,6 +191,7 @@ ShimReason = Literal[
     "BadConfig",
     "CertificateNotOurs",
     "SecretShared",
+    "CertificateContested",
 ]
 MirrorReason = Literal[
     "LeftToCertManager",

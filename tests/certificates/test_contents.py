@@ -17,7 +17,7 @@ from certwright.certificates.key_maker import KeyMaker
 from certwright.certificates.need import issuance_need
 from certwright.certificates.order_request import contents_of
 from certwright.certificates.plan import plan
-from certwright.certificates.secret.annotations import CONTENTS_ANNOTATION
+from certwright.certificates.secret.annotations import CONTENT_DIGEST_ANNOTATION, CONTENTS_ANNOTATION
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.manifest import adopted_secret
 from certwright.certificates.steps.finalize import Finalize
@@ -69,6 +69,15 @@ def test_asking_for_something_else_replaces_the_certificate(build: Build, spec: 
 def test_a_certificate_from_before_the_annotation_stays(build: Build, spec: dict[str, Any]) -> None:
     secret = build.secret()
     del secret["metadata"]["annotations"][CONTENTS_ANNOTATION]
+    facts = SecretFacts.of(secret)
+    assert issuance_need(build.observation(build.certificate(**spec), secret=facts), NOW) is None
+
+
+@pytest.mark.parametrize("spec", CHANGES)
+def test_what_another_tool_put_in_its_place_is_judged_by_itself(build: Build, spec: dict[str, Any]) -> None:
+    secret, other = build.secret(), build.secret(build.certificate(**spec))
+    secret["data"] = other["data"]
+    secret["metadata"]["annotations"][CONTENT_DIGEST_ANNOTATION] = "of-ours"
     facts = SecretFacts.of(secret)
     assert issuance_need(build.observation(build.certificate(**spec), secret=facts), NOW) is None
 

@@ -12,8 +12,10 @@ from certwright.shim.sources import (
     INGRESSES,
     LISTENER_SETS,
     MAX_BLOCKS,
+    MAX_REFUSALS,
     X_LISTENER_SETS,
     Source,
+    is_taken,
 )
 
 if TYPE_CHECKING:
@@ -201,7 +203,7 @@ def test_the_class_may_be_an_annotation() -> None:
         (ingress({"secretName": "a", "hosts": [7]}), "spec.tls[0] has a host that is no text", {"a"}),
         (ingress(block("a", "a_b.test")), "hosts of Secret a 'a_b.test' has an underscore", {"a"}),
         (ingress(block("A", "a.test")), "spec.tls: secretName 'A'", {"A"}),
-        (ingress(block("a", "a.test"), alt_names="b..test"), "the annotation alt-names 'b..test'", {"a"}),
+        (ingress(block("a", "a.test"), alt_names="b..test"), "certwright.io/alt-names 'b..test'", {"a"}),
         (
             ingress(block("a", "a.test"), duration="30d"),
             "certwright.io/duration '30d' has a unit for days or weeks: write hours",
@@ -223,7 +225,7 @@ def test_the_class_may_be_an_annotation() -> None:
         ),
         (
             ingress(block("a", *(f"n{number}.test" for number in range(1000)))),
-            "hosts of Secret a should have at most 100 items",
+            "spec.tls[0] 'a' has more than 100 names, which one certificate takes",
             {"a"},
         ),
         (source(GATEWAYS, {"listeners": [listener(hostname=None)]}), "listener web: hostname is not set", {"a-tls"}),
@@ -289,8 +291,43 @@ def test_listeners_that_need_no_certificate_are_passed_over() -> None:
 def test_one_object_gets_a_bounded_number_of_certificates() -> None:
     found = wanted(ingress(*(block(f"s{number}", f"n{number}.test") for number in range(1000))))
     assert len(found.certificates) == MAX_BLOCKS
-    assert len(found.refusals) <= MAX_BLOCKS + 1
+    assert len(found.refusals) <= MAX_REFUSALS + 1
     assert f"at most {MAX_BLOCKS}" in str(found.refusals[0])
+    # Those that were made when there were fewer stay.
+    assert found.kept == {f"s{number}" for number in range(MAX_BLOCKS, 1000)}
+
+
+def test_the_names_of_further_blocks_count_as_well() -> None:
+    found = wanted(ingress(block("a", *(f"n{number}.test" for number in range(60))), block("a", "n0.test", "b.test")))
+    assert len(found.certificates["a"]["spec"]["dnsNames"]) == 61
+    more = block("a", *(f"m{number}.test" for number in range(60)))
+    found = wanted(ingress(block("a", *(f"n{number}.test" for number in range(60))), more, block("b", "b.test")))
+    assert names(found) == {"b": ["b.test"]}
+    assert found.kept == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("allowed", "namespace", "accepted", "is_allowed"),
+    [
+        (None, "infra", True, False),
+        ("None", "infra", True, False),
+        ("Same", "infra", False, True),
+        ("Same", "shop", True, False),
+        ("All", "shop", False, True),
+        ("Selector", "shop", True, True),
+        ("Selector", "shop", False, None),
+        ("Others", "shop", True, False),
+        ({}, "shop", True, False),
+    ],
+)
+def test_a_gateway_decides_whose_listeners_it_takes(
+    allowed: Any, namespace: str, *, accepted: bool, is_allowed: bool | None
+) -> None:
+    spec = {} if allowed is None else {"allowedListeners": {"namespaces": {"from": allowed}}}
+    gateway = Source.of(GATEWAYS, {"metadata": {"namespace": "infra", "name": "front"}, "spec": spec})
+    conditions = [None, {"type": "Accepted", "status": str(accepted)}]
+    listeners = {"metadata": {"namespace": namespace, "name": "set"}, "spec": {}, "status": {"conditions": conditions}}
+    assert is_taken(Source.of(LISTENER_SETS, listeners), gateway) is is_allowed
 
 
 @pytest.mark.parametrize("spec", [None, 7, [], {"tls": [None, 3, {"hosts": "x", "secretName": {}}]}, {"listeners": 4}])

@@ -6,14 +6,17 @@ import asyncio
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
+import pytest
+
 from certwright.certificates.store import Certificates
-from certwright.kube.errors import Conflict, Invalid
+from certwright.kube.errors import Conflict, Forbidden, Invalid
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults
-from certwright.shim.reconciler import HELD_SECONDS, TAKEN_SECONDS, Options, ShimReconciler
+from certwright.shim.contest import FREE_WRITES, LONGEST_SECONDS
+from certwright.shim.reconciler import HELD_SECONDS, REFUSED_SECONDS, TAKEN_SECONDS, Options, ShimReconciler
 from certwright.shim.routes import Routes
-from certwright.shim.sources import GATEWAYS, INGRESSES, LISTENER_SETS, X_LISTENER_SETS
+from certwright.shim.sources import GATEWAYS, INGRESSES, LISTENER_SETS, MAX_REFUSALS, X_LISTENER_SETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,6 +29,7 @@ WEB: Final = Key("Ingress", "shop", "web")
 OTHER: Final = Key("Ingress", "shop", "other")
 SET: Final = Key("ListenerSet", "shop", "set")
 FRONT: Final = Key("Gateway", "infra", "front")
+OPEN: Final = {"allowedListeners": {"namespaces": {"from": "All"}}}
 OURS, THEIRS = "certwright.io/cluster-issuer", "cert-manager.io/cluster-issuer"
 
 
@@ -40,6 +44,9 @@ class World:
         self.reads: list[str] = []
         self.events: list[tuple[str, str]] = []
         self.refuses: Exception | None = None
+        self.refused: dict[str, Exception] = {}
+        """By the names of Certificates."""
+        self.now = 1000.0
         self.is_theirs: set[str] = set()
         """Certificates that another manager has made."""
         self.cert_manager_runs = False
@@ -55,6 +62,7 @@ class World:
             routes=self.routes,
             is_cert_manager_live=self.is_live,
             is_claimed=lambda namespace, secret: (namespace, secret) in self.claimed,
+            clock=lambda: self.now,
         )
 
     async def is_live(self) -> bool:
@@ -88,8 +96,8 @@ class World:
     async def apply(self, manifest: Mapping[str, Any], *, uid: str | None) -> dict[str, Any]:
         await asyncio.sleep(0)
         name = manifest["metadata"]["name"]
-        if self.refuses is not None:
-            raise self.refuses
+        if (refusal := self.refused.get(name, self.refuses)) is not None:
+            raise refusal
         before = self.manifests.get(name)
         assert (before or {"metadata": {"uid": None}})["metadata"]["uid"] == uid
         self.writes.append(f"apply {name}")
@@ -205,8 +213,99 @@ async def test_a_conflict_is_looked_at_again_and_a_refusal_of_the_api_server_is_
     await world.look(WEB)
     world.ingress(WEB, {"a-tls": ["b.test"]}, cluster_issuer="le")
     world.refuses = Invalid("write it", status=422, reason="Invalid", message="a policy forbids b.test")
-    assert await world.look(WEB) == Result.ON_EVENT
+    assert await world.look(WEB) == Result.again_in(REFUSED_SECONDS)
     assert world.events[-1] == ("BadConfig", "The Certificate a-tls is refused: a policy forbids b.test")
+
+
+@pytest.mark.parametrize("kind", [Invalid, Forbidden])
+async def test_what_is_refused_at_its_creation_is_told_and_keeps_no_other_block_from_its_certificate(
+    kind: type[Invalid | Forbidden],
+) -> None:
+    world = World()
+    message = 'admission webhook "names" denied the request: no a.test'
+    world.refused["a-tls"] = kind("write it", status=403, reason="Forbidden", message=message)
+    world.ingress(WEB, {"a-tls": ["a.test"], "b-tls": ["b.test"]}, cluster_issuer="le")
+    assert await world.look(WEB) == Result.again_in(REFUSED_SECONDS)
+    assert set(world.manifests) == {"b-tls"}
+    [(reason, said)] = [one for one in world.events if one[0] == "BadConfig"]
+    assert said.startswith(f"The Certificate a-tls is refused: {message}. For labels or annotations")
+    await world.look(WEB)
+    assert world.reasons.count(reason) == 1
+
+
+async def test_in_a_namespace_that_is_being_deleted_nothing_is_made_and_nothing_told() -> None:
+    world = World()
+    message = "unable to create new content in namespace shop because it is being terminated"
+    world.refuses = Forbidden("write it", status=403, reason="Forbidden", message=message)
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    assert await world.look(WEB) == Result.ON_EVENT
+    assert world.events == []
+
+
+async def test_a_refusal_of_the_operator_itself_is_no_business_of_the_ingress() -> None:
+    world = World()
+    world.refuses = Forbidden("write it", status=401, reason="Unauthorized", message="Unauthorized")
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    with pytest.raises(Forbidden):
+        await world.look(WEB)
+    assert world.events == []
+
+
+@pytest.mark.parametrize("way", ["changes", "deletes"])
+async def test_what_something_else_undoes_every_time_is_put_back_with_growing_pauses(way: str) -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+
+    async def undo() -> None:
+        found = world.manifests["a-tls"]
+        if way == "deletes":
+            await world.delete(world.certificates.store.get("shop", "a-tls").metadata)  # type: ignore[union-attr]
+            return
+        world.version += 1
+        found["spec"] = {**found["spec"], "duration": "2000h"}
+        found["metadata"] |= {
+            "generation": found["metadata"]["generation"] + 1,
+            "resourceVersion": str(world.version),
+        }
+        world.certificates.put(found)
+
+    pauses = []
+    for _ in range(40):
+        result = await world.look(WEB)
+        if (seconds := result.seconds) is None:
+            await undo()
+        else:
+            pauses.append(seconds)
+            world.now += seconds
+    writes = world.writes.count("apply a-tls")
+    assert FREE_WRITES < writes <= FREE_WRITES + 2 + len(pauses)
+    assert pauses[0] == pytest.approx(2.0)
+    assert max(pauses) == LONGEST_SECONDS
+    assert world.reasons.count("CertificateContested") == 1
+    # Whatever else the Ingress asks for is done at once.
+    world.ingress(WEB, {"a-tls": ["b.test"]}, cluster_issuer="le")
+    await world.look(WEB)
+    assert world.names("a-tls") == ["b.test"]
+
+
+async def test_few_refusals_of_one_object_are_told_at_a_time() -> None:
+    world = World()
+    world.ingress(WEB, {f"s{number}-tls": ["a_b.test"] for number in range(50)}, cluster_issuer="le")
+    await world.look(WEB)
+    assert len(world.events) == MAX_REFUSALS + 1
+    assert world.events[-1][1].startswith("More of this object cannot be served")
+
+
+async def test_of_two_with_one_secret_the_second_is_told_of_another_issuer() -> None:
+    world = World()
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    world.ingress(OTHER, {"a-tls": ["a.test"]}, issuer="own")
+    await world.look(WEB)
+    await world.look(OTHER)
+    reason, said = world.events[-1]
+    assert reason == "SecretShared"
+    assert "is that of the Ingress web too, whose Certificate counts and names another issuer" in said
+    assert world.manifests["a-tls"]["spec"]["issuerRef"]["name"] == "le"
 
 
 async def test_two_looks_at_once_write_once() -> None:
@@ -337,7 +436,7 @@ def listener_set(**parent: Any) -> dict[str, Any]:
 
 async def test_a_listener_set_takes_its_gateways_issuer_and_its_own_counts_first() -> None:
     world = World()
-    world.put(FRONT, {"listeners": []}, {OURS: "of-gateway", "certwright.io/private-key-size": "384"})
+    world.put(FRONT, {"listeners": [], **OPEN}, {OURS: "of-gateway", "certwright.io/private-key-size": "384"})
     world.put(SET, listener_set())
     await world.look(SET)
     assert world.manifests["a-tls"]["spec"]["issuerRef"] == {"kind": "ClusterIssuer", "name": "of-gateway"}
@@ -351,10 +450,10 @@ async def test_a_listener_set_takes_its_gateways_issuer_and_its_own_counts_first
 
 async def test_a_listener_set_follows_its_gateways_annotation_and_waits_for_a_gateway_that_is_away() -> None:
     world = World()
-    world.put(FRONT, {}, {THEIRS: "one"})
+    world.put(FRONT, OPEN, {THEIRS: "one"})
     world.put(SET, listener_set())
     await world.look(SET)
-    world.put(FRONT, {}, {"cert-manager.io/issuer": "two", "cert-manager.io/issuer-kind": "Issuer"})
+    world.put(FRONT, OPEN, {"cert-manager.io/issuer": "two", "cert-manager.io/issuer-kind": "Issuer"})
     await world.look(SET)
     assert world.manifests["a-tls"]["spec"]["issuerRef"] == {"kind": "Issuer", "name": "two"}
     gateway = world.objects.pop(("Gateway", "infra", "front"))
@@ -367,6 +466,30 @@ async def test_a_listener_set_follows_its_gateways_annotation_and_waits_for_a_ga
     del world.objects["ListenerSet", "shop", "set"]
     await world.look(SET)
     assert list(world.shim.at_gateway(FRONT)) == []
+
+
+async def test_a_listener_set_takes_nothing_of_a_gateway_that_does_not_take_it() -> None:
+    world = World()
+    world.put(FRONT, {}, {OURS: "le"})
+    world.put(SET, listener_set())
+    assert await world.look(SET) == Result.ON_EVENT
+    [(reason, said)] = world.events
+    assert (reason, world.writes) == ("BadConfig", [])
+    assert said.startswith("spec.parentRef 'infra/front' takes no ListenerSets of this namespace")
+    # Its controller decides, and has not yet.
+    world.put(FRONT, {"allowedListeners": {"namespaces": {"from": "Selector"}}}, {OURS: "le"})
+    assert await world.look(SET) == Result.again_in(HELD_SECONDS)
+    found = world.objects["ListenerSet", "shop", "set"]
+    found["status"] = {"conditions": [{"type": "Accepted", "status": "True"}]}
+    assert await world.look(SET) == Result.ON_EVENT
+    assert set(world.manifests) == {"a-tls"}
+    # What it has stays when that ends, and it may always name an issuer itself.
+    world.put(FRONT, {}, {OURS: "other"})
+    await world.look(SET)
+    assert world.manifests["a-tls"]["spec"]["issuerRef"]["name"] == "le"
+    world.put(SET, listener_set(), {OURS: "own"})
+    await world.look(SET)
+    assert world.manifests["a-tls"]["spec"]["issuerRef"]["name"] == "own"
 
 
 async def test_a_listener_set_of_something_else_than_a_gateway_takes_nothing() -> None:

@@ -254,7 +254,7 @@ class Controller:
                 recorder=self._recorder,
                 routes=self.routes,
                 is_cert_manager_live=self.cert_manager.is_live,
-                **({"is_claimed": self.guard.has_claim} if self.guard is not None else {}),
+                is_claimed=self.guard.has_claim if self.guard is not None else _not_claimed,
             )
         self._register()
         if mirror is not None:
@@ -460,6 +460,11 @@ def every(_body: Mapping[str, Any]) -> bool:
 
 def no_rival(_certificate: Certificate) -> None:
     """Leave nothing to cert-manager."""
+
+
+def _not_claimed(_namespace: str, _secret: str) -> bool:
+    """Return what holds without the guard: nothing is known of cert-manager's Certificates."""
+    return False
 
 
 def _now() -> dt.datetime:

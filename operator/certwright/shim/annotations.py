@@ -74,6 +74,7 @@ class Wishes:
         spec: Fields of the Certificates' spec, as in a manifest.
         names: The annotation of each field, by its path.
         alt_names: Added to the names of each Certificate.
+        alt_names_by: The annotation that has them.
         ignored_listeners: Names of listeners without a Certificate.
         edit_in_place: Whether the solver's rules are added to the Ingress itself.
         ingress: Another class for the solver's Ingress, as in `spec.http01.ingress`.
@@ -87,6 +88,7 @@ class Wishes:
     spec: Mapping[str, Any] = field(default_factory=dict)
     names: Mapping[tuple[str, ...], str] = field(default_factory=dict)
     alt_names: tuple[str, ...] = ()
+    alt_names_by: str = ""
     ignored_listeners: frozenset[str] = frozenset()
     edit_in_place: bool = False
     ingress: Mapping[str, str] | None = None
@@ -294,6 +296,7 @@ def read_annotations(annotations: Mapping[str, Any], defaults: Defaults) -> Wish
         spec=spec,
         names=paths,
         alt_names=tuple(reader.read("alt-names", _commas, [])),
+        alt_names_by=names.get("alt-names", ""),
         ignored_listeners=frozenset(reader.read("ignore-tls-listeners", _commas, [])),
         edit_in_place=reader.truth("http01-edit-in-place"),
         ingress=_ingress(reader),

@@ -114,7 +114,7 @@ def _problem(location: tuple[str, ...], field: str, why: str, *, wishes: Wishes,
         number = int(location[1]) if len(location) > 1 and location[1].isdecimal() else len(names)
         host = names[number] if number < len(names) else ""
         if host in wishes.alt_names and host not in block.hosts:
-            return Refusal.of("the annotation alt-names", host, why)
+            return Refusal.of(wishes.alt_names_by, host, why)
         return Refusal.of(f"{place}: hosts of Secret {block.secret_name}", host, why)
     if location[:1] == ("issuerRef",) and wishes.issuer is not None:
         return Refusal.of(wishes.by, wishes.issuer["name"], why)

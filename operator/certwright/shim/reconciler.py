@@ -7,23 +7,36 @@ with the Certificates that the operator watches anyway: nothing is written where
 from __future__ import annotations
 
 import logging
+import time
 from collections import defaultdict
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import BESIDE, MOVED, TRIAL
 from certwright.certificates.store import controller_key
 from certwright.issuers.solver_choice import selected_labels
-from certwright.kube.errors import Conflict, Invalid
+from certwright.kube.errors import Conflict, Forbidden, Invalid
 from certwright.kube.events import Subject
-from certwright.kube.owned import Applied, Told
+from certwright.kube.owned import Applied, Told, digest
+from certwright.kube.refusals import advice
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
-from certwright.shim.annotations import Defaults, asks, read_annotations, with_issuer_of
+from certwright.shim.annotations import Defaults, Refusal, asks, read_annotations, with_issuer_of
 from certwright.shim.certificates import wanted_certificates
-from certwright.shim.sources import GATEWAYS, INGRESSES, OF_GATEWAYS, SOURCES, Source, parent_gateway
+from certwright.shim.contest import Contest
+from certwright.shim.sources import (
+    GATEWAYS,
+    INGRESSES,
+    MAX_REFUSALS,
+    OF_GATEWAYS,
+    SOURCES,
+    Source,
+    is_taken,
+    parent_gateway,
+)
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
@@ -44,7 +57,9 @@ KINDS: Final[Mapping[str, Resource]] = {resource.kind: resource for resource in 
 TAKEN_SECONDS: Final = 2.0
 """After another object took the name of a Certificate at the same time."""
 HELD_SECONDS: Final = 60.0
-"""Between looks at whether cert-manager still runs."""
+"""Between looks at whether cert-manager still runs, and at what tells nobody when it changes."""
+REFUSED_SECONDS: Final = 300.0
+"""Between tries of what an admission policy, a quota or RBAC refuses: these change without a word."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,7 @@ class ShimReconciler:
         routes: The HTTPRoutes, for names that are taken from them.
         is_cert_manager_live: Whether cert-manager's controller runs in the cluster.
         is_claimed: Whether a Certificate of it names a Secret: namespace and name.
+        clock: Seconds.
     """
 
     def __init__(
@@ -85,6 +101,7 @@ class ShimReconciler:
         routes: Routes,
         is_cert_manager_live: Callable[[], Awaitable[bool]],
         is_claimed: Callable[[str, str], bool] = lambda _namespace, _secret: False,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._routes = routes
         self._is_cert_manager_live = is_cert_manager_live
@@ -101,6 +118,7 @@ class ShimReconciler:
         self._waiting: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
         self._waits_for: defaultdict[Key, set[tuple[str, str]]] = defaultdict(set)
         self._told: Told[tuple[Reason, str]] = Told()
+        self._contest = Contest(clock)
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the Certificates of one object about, or take them away.
@@ -118,7 +136,9 @@ class ShimReconciler:
             self._attach(key, None)
             return Result.ON_EVENT
         found = await self._with_gateway(key, Source.of(resource, body))
-        if found is None or found.is_going:
+        if isinstance(found, Result):
+            return found
+        if found.is_going:
             return Result.ON_EVENT
         source, wishes = found, read_annotations(found.annotations, self._options.defaults)
         if await self._is_left_to_cert_manager(source):
@@ -144,7 +164,8 @@ class ShimReconciler:
         for name, manifest in wanted.certificates.items():
             refusal, again = await self._bring(key, source, name, self._api.completed(manifest))
             refusals += [refusal] if refusal is not None else []
-            result = again or result
+            if again is not None and again.after is not None:
+                result = result.no_later_than(again.after)
         await self._delete_surplus(source, wanted)
         self._tell(key, source, refusals)
         return result
@@ -184,8 +205,8 @@ class ShimReconciler:
         """Return the ListenerSets that take the issuer of a Gateway; nothing for other kinds."""
         return tuple(self._of_gateway.get(key, ()))
 
-    async def _with_gateway(self, key: Key, source: Source) -> Source | None:
-        """Return a ListenerSet with the issuer of its Gateway if it names none; None to leave everything as it is."""
+    async def _with_gateway(self, key: Key, source: Source) -> Source | Result:
+        """Return a ListenerSet with the issuer of its Gateway if it names none; or what to do if all stays as it is."""
         gateway = parent_gateway(source) if source.resource in OF_GATEWAYS else None
         if gateway is None or asks(source.annotations, self._options.defaults):
             self._attach(key, None)
@@ -195,8 +216,12 @@ class ShimReconciler:
         body = await self._api.read(GATEWAYS, *gateway)
         parent = Source.of(GATEWAYS, body) if body is not None else None
         if parent is None or parent.is_going:
-            return None
+            return Result.ON_EVENT
         annotations = with_issuer_of(source.annotations, parent.annotations, self._options.defaults)
+        if asks(annotations, self._options.defaults) and not (taken := is_taken(source, parent)):
+            # The status of a ListenerSet is no news here, so who waits for its Gateway's controller looks again.
+            self._tell(key, source, () if taken is None else [_not_taken(gateway)])
+            return Result.again_in(HELD_SECONDS) if taken is None else Result.ON_EVENT
         return replace(source, annotations=annotations)
 
     def _attach(self, key: Key, gateway: Key | None) -> None:
@@ -269,25 +294,30 @@ class ShimReconciler:
             manifest = _on_trial(manifest)
         if self._applied.is_unchanged(place, present, manifest):
             return None, None
+        said = digest(manifest)
+        contested = self._contest.is_contested(place, said)
+        if contested and (pause := self._contest.pause(place)) > 0:
+            return _contested(name), Result.again_in(pause)
         self._writing.add(place)
         try:
             written = await self._api.apply(manifest, uid=present.metadata.uid if present is not None else None)
-        except (Conflict, Invalid) as error:
-            if present is None or isinstance(error, Conflict):
-                # Another Certificate has the name by now; the watch brings it in a moment.
-                logger.info("%s: %s; looking again", key, error)
-                return None, Result.again_in(TAKEN_SECONDS)
-            return ("BadConfig", f"The Certificate {name} is refused: {error.message}"), None
+        except Conflict as error:
+            # Another Certificate has the name by now; the watch brings it in a moment.
+            logger.info("%s: %s; looking again", key, error)
+            return None, Result.again_in(TAKEN_SECONDS)
+        except (Invalid, Forbidden) as error:
+            return _refused(name, error)
         finally:
             self._writing.discard(place)
         metadata = written["metadata"]
         self._applied.note(place, manifest, metadata)
+        self._contest.note(place, said)
         names = listed(manifest["spec"]["dnsNames"])
         if present is None:
             self._record(source, "Normal", "CreateCertificate", f"Created the Certificate {name} for {names}")
         elif present.metadata.generation != metadata.get("generation"):
             self._record(source, "Normal", "UpdateCertificate", f"Updated the Certificate {name} for {names}")
-        return None, None
+        return (_contested(name) if contested else None), None
 
     def _is_as_written(self, certificate: Certificate) -> bool:
         metadata = certificate.metadata
@@ -314,7 +344,13 @@ class ShimReconciler:
                 del self._waiting[place]
 
     def _tell(self, key: Key, source: Source, refusals: Collection[tuple[Reason, str]]) -> None:
-        """Tell refusals by Events, each once for as long as it lasts."""
+        """Tell refusals by Events, each once for as long as it lasts, and not too many: Events are for all objects."""
+        more = len(refusals) - MAX_REFUSALS
+        refusals = list(refusals)[:MAX_REFUSALS]
+        if more > 0:
+            refusals.append(
+                ("BadConfig", "More of this object cannot be served: the rest is told once this is corrected.")
+            )
         for reason, message in self._told.news(key, refusals):
             logger.warning("%s: %s: %s", key, reason, message)
             self._record(source, "Warning", reason, message)
@@ -353,11 +389,49 @@ def _sharing(present: Certificate, manifest: Mapping[str, Any]) -> tuple[Reason,
         why = f"belongs to the {whose}" if whose else "was made by somebody else"
         message = f"The Certificate {name} {why}, so it is left as it is. Name another Secret for this object."
         return "CertificateNotOurs", message
-    missing = sorted(set(Certificate.parse(manifest).spec.dns_names) - set(present.spec.dns_names))
-    if not missing:
-        return None
-    message = (
-        f"The Secret {name} is that of the {whose} too, whose Certificate counts and lacks {listed(missing)}. "
-        "Give this object a Secret of its own, or add the names there."
+    asked = Certificate.parse(manifest).spec
+    missing = sorted(set(asked.dns_names) - set(present.spec.dns_names))
+    if missing:
+        message = (
+            f"The Secret {name} is that of the {whose} too, whose Certificate counts and lacks {listed(missing)}. "
+            "Give this object a Secret of its own, or add the names there."
+        )
+        return "SecretShared", message
+    if asked.issuer_ref != present.spec.issuer_ref:
+        message = (
+            f"The Secret {name} is that of the {whose} too, whose Certificate counts and names another issuer. Give "
+            "this object a Secret of its own, or name the same issuer in both."
+        )
+        return "SecretShared", message
+    return None
+
+
+def _refused(name: str, error: Invalid | Forbidden) -> tuple[tuple[Reason, str] | None, Result | None]:
+    """Return what to tell of a Certificate that the API server refuses, and when to try again.
+
+    Raises:
+        Forbidden: It is not the Certificate that is refused, but whoever asks.
+    """
+    if isinstance(error, Forbidden):
+        if error.is_for_going_namespace:
+            return None, None
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            raise error
+    what_to_do = advice(error)
+    message = f"The Certificate {name} is refused: {printable(error.message)}" + (
+        f". {what_to_do}" if what_to_do else ""
     )
-    return "SecretShared", message
+    return ("BadConfig", message), Result.again_in(REFUSED_SECONDS)
+
+
+def _contested(name: str) -> tuple[Reason, str]:
+    message = (
+        f"Something else keeps changing or deleting the Certificate {name}; it is put back less and less often. "
+        "metadata.managedFields of the Certificate, or the API server's audit log, shows who."
+    )
+    return "CertificateContested", message
+
+
+def _not_taken(gateway: tuple[str, str]) -> tuple[Reason, str]:
+    what = Refusal.of("spec.parentRef", "/".join(gateway), "takes no ListenerSets of this namespace")
+    return "BadConfig", f"{what}: name an issuer in an annotation here, or allow it in spec.allowedListeners there."

@@ -34,8 +34,10 @@ OF_GATEWAYS: Final = (LISTENER_SETS, X_LISTENER_SETS)
 CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 MAX_BLOCKS: Final = 100
 """Certificates for one object; more are refused."""
-MAX_NAMES: Final = 200
-"""Names that are read of one Secret: a certificate takes a hundred, and who wrote more is told so."""
+MAX_NAMES: Final = 100
+"""Names of one Secret: a certificate takes no more."""
+MAX_REFUSALS: Final = 10
+"""That are told of one object: Events are for all, and whoever mends ten is told of the next."""
 
 
 @dataclass
@@ -94,6 +96,7 @@ class Source:
         annotations: Its annotations.
         labels: Its labels.
         spec: Its spec.
+        status: Its status.
         is_going: Whether it is being deleted.
     """
 
@@ -105,6 +108,7 @@ class Source:
     annotations: Mapping[str, Any]
     labels: Mapping[str, Any]
     spec: Mapping[str, Any]
+    status: Mapping[str, Any]
     is_going: bool
 
     @classmethod
@@ -120,6 +124,7 @@ class Source:
             annotations=mapping(metadata.get("annotations")),
             labels=mapping(metadata.get("labels")),
             spec=mapping(body.get("spec")),
+            status=mapping(body.get("status")),
             is_going=bool(metadata.get("deletionTimestamp")),
         )
 
@@ -184,6 +189,24 @@ def parent_gateway(source: Source) -> tuple[str, str] | None:
     return (namespace if isinstance(namespace, str) and namespace else source.namespace, name)
 
 
+def is_taken(listener_set: Source, gateway: Source) -> bool | None:
+    """Return whether a Gateway takes the listeners of a ListenerSet; None if only its controller can tell, and has not.
+
+    By default a Gateway takes none: whoever adds listeners to another's Gateway gets nothing of it by that alone.
+    """
+    namespaces = mapping(mapping(gateway.spec.get("allowedListeners")).get("namespaces"))
+    match namespaces.get("from", "None"):
+        case "All":
+            return True
+        case "Same":
+            return listener_set.namespace == gateway.namespace
+        case "Selector":
+            conditions = map(mapping, entries(listener_set.status.get("conditions")))
+            is_accepted = any(one.get("type") == "Accepted" and one.get("status") == "True" for one in conditions)
+            return True if is_accepted else None
+    return False
+
+
 def _parent(source: Source, wishes: Wishes) -> dict[str, Any]:
     gateway = parent_gateway(source) if wishes.parent_fallback and source.resource != GATEWAYS else None
     if gateway is not None:
@@ -214,7 +237,7 @@ class _Reading:
         blocks = entries(spec.get("tls"))
         if not blocks:
             self._refuse("spec.tls", "", "is empty: name a Secret and its hosts there to get a certificate")
-        for number, entry in enumerate(map(mapping, blocks[: 2 * MAX_BLOCKS])):
+        for number, entry in enumerate(map(mapping, blocks)):
             place = f"spec.tls[{number}]"
             secret, hosts = entry.get("secretName"), [host for host in entries(entry.get("hosts")) if host]
             if not isinstance(secret, str) or not secret:
@@ -225,7 +248,7 @@ class _Reading:
                 self._add(place, secret, hosts)
 
     def listeners(self, source: Source, ignored: frozenset[str]) -> None:
-        for number, entry in enumerate(map(mapping, entries(source.spec.get("listeners"))[: 2 * MAX_BLOCKS])):
+        for number, entry in enumerate(map(mapping, entries(source.spec.get("listeners")))):
             tls = mapping(entry.get("tls"))
             if str(entry.get("protocol")) not in {"HTTPS", "TLS"} or tls.get("mode") == "Passthrough":
                 continue
@@ -246,7 +269,7 @@ class _Reading:
             port = entry.get("port")
             listener = Listener(name, port if isinstance(port, int) else None, hosts[0] if hosts else None)
             hosts = sorted(self._names_of(listener))
-        for secret in known[:MAX_BLOCKS]:
+        for secret in known:
             if hosts:
                 self._add(place, secret, hosts)
             elif self._names_of is not None:
@@ -276,11 +299,14 @@ class _Reading:
         for host in hosts:
             if not isinstance(host, str):
                 self._refuse(place, "", "has a host that is no text", secret)
-            elif host not in block.hosts and len(block.hosts) < MAX_NAMES:
-                block.hosts.append(host)
+            elif len(block.hosts) < MAX_NAMES:
+                if host not in block.hosts:
+                    block.hosts.append(host)
+            elif secret not in self._refused and host not in block.hosts:
+                self._refuse(place, secret, f"has more than {MAX_NAMES} names, which one certificate takes", secret)
 
     def _refuse(self, what: str, value: str, why: str, secret: str | None = None) -> None:
-        if len(self._refusals) < MAX_BLOCKS:
+        if len(self._refusals) <= MAX_REFUSALS:
             self._refusals.append(Refusal.of(what, value, why))
         if secret is not None:
             self._refused.add(secret)

@@ -205,7 +205,8 @@ class SecretFacts:
             leaf=leaf,
             problem=problem,
             metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
-            contents=annotations.get(CONTENTS_ANNOTATION) if managed else None,
+            # What was asked for says nothing of a certificate that something else has put in the place of ours.
+            contents=annotations.get(CONTENTS_ANNOTATION) if managed and is_unchanged else None,
             immutable=secret.get("immutable") is True,
             revision=_revision(annotations.get(REVISION_ANNOTATION)) if managed else 0,
             template=annotations.get(TEMPLATE_ANNOTATION) if managed else None,
