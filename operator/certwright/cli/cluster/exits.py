@@ -21,10 +21,10 @@ class ExitCode(IntEnum):
 
 MEANINGS: Final = {
     ExitCode.DONE: "success",
-    ExitCode.FAILED: "a request failed or was refused by the operator; check: something fails; not confirmed",
+    ExitCode.FAILED: "a request failed or was refused by the operator; check: a check failed; not confirmed",
     ExitCode.USAGE: "invalid command line",
     ExitCode.NOT_FOUND: "no such object, nothing matches, or the CRDs are not installed",
-    ExitCode.REFUSED: "the API server refused: a right is missing, or the object is invalid",
+    ExitCode.REFUSED: "the API server refused: a permission is missing, or the object is invalid",
     ExitCode.UNREACHABLE: "no credentials that the API server accepts, or it cannot be reached",
     ExitCode.TIMED_OUT: "--wait: not finished within --timeout",
     ExitCode.INTERRUPTED: "interrupted with Ctrl-C",
