@@ -13,12 +13,14 @@ import pytest
 from certwright import acme
 from certwright.certificates import reconciler as module
 from certwright.resources import ISSUING
+from certwright.runtime import aside
 
 from .bench import Bench
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from certwright.runtime.result import Result
     from tests.fakes.operator import Build, FakeKubeApi
 
 
@@ -64,6 +66,50 @@ async def test_an_order_that_may_have_been_placed_unseen_is_not_placed_again_at_
     await bench.run(3600)
     assert len(asked) == 3, "after 0, 1 and 11 minutes"
     assert bench.condition(ISSUING).reason == "DeadlineExceeded"
+
+
+@pytest.mark.parametrize(
+    "waits",
+    [
+        ("ca", "new_order"),
+        ("ca", "fetch_order"),
+        ("ca", "finalize"),
+        ("dns", "place"),
+        ("dns", "expect"),
+        ("dns", "present"),
+        ("dns", "check"),
+        ("dns", "clean_up"),
+    ],
+    ids=lambda waits: waits[1],
+)
+async def test_a_step_that_waits_for_somebody_outside_holds_no_worker(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, waits: tuple[str, str]
+) -> None:
+    monkeypatch.setattr(aside, "SLOW_SECONDS", 0.01)
+    monkeypatch.setattr(module, "SLOW_CA_SECONDS", 0.01)
+    left = asyncio.Event()
+    whose, what = getattr(bench, waits[0]), waits[1]
+    really = getattr(whose, what)
+    looked = bench.look
+
+    def leave() -> bool:
+        left.set()
+        return True
+
+    async def slow(*arguments: Any, **options: Any) -> Any:
+        async with asyncio.timeout(60):
+            await left.wait()
+        return await really(*arguments, **options)
+
+    async def look() -> Result:
+        aside.LOOK.set(aside.Look(leave))  # of this test's context
+        return await looked()
+
+    monkeypatch.setattr(whose, what, slow)
+    monkeypatch.setattr(bench, "look", look)
+    await bench.run(60)
+    assert left.is_set()
+    assert bench.condition().status == "True"
 
 
 async def test_a_look_that_has_had_its_turn_is_put_back_between_two_steps(

@@ -16,6 +16,7 @@ from certwright.issuers.deactivation import DEACTIVATION_PATIENCE
 from certwright.issuers.key_rotation import RETRY
 from certwright.issuers.upkeep import DIRECTORY_INTERVAL
 from certwright.resources import ISSUER_FINALIZER, InvalidResource
+from certwright.runtime import aside
 from certwright.text import rfc3339
 from tests.fakes.issuers import CA, ORIGIN, SHARED, Bench
 
@@ -305,6 +306,17 @@ class TestDeactivation:
         bench.ca.unheard["/account/1"] = closed
         assert await self.lives_on(bench, CA) < dt.timedelta(minutes=1)
         assert bench.events[-1][:2] == ("Normal", "AccountDeactivated")
+
+    async def test_it_holds_no_worker_while_the_ca_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(aside, "SLOW_SECONDS", 0.01)
+        monkeypatch.setattr(reconciler, "LONGEST_LOAD_SECONDS", 0.2)
+        bench = await registered(deactivateOnDelete=True)
+        bench.ca.hangs.add("/account/1")
+        delete(bench, CA)
+        look = aside.Look(lambda: True)
+        aside.LOOK.set(look)  # of this test's context
+        await bench.reconciler.reconcile(CA)
+        assert look.is_aside
 
     async def test_another_issuer_of_the_ca_is_served_while_one_is_held(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(reconciler, "LONGEST_LOAD_SECONDS", 5.0)

@@ -248,6 +248,7 @@ async def test_no_namespace_has_more_than_its_part_aside(monkeypatch: pytest.Mon
     queue: WorkQueue[str] = WorkQueue(lambda key: Place(key[0]), workers=8)
     monkeypatch.setattr(module, "MAX_ASIDE_OF_NAMESPACE", 1)
     monkeypatch.setattr(module, "MAX_ASIDE", 2)
+    monkeypatch.setattr(module, "KEPT_ASIDE", 0)
     for key in ("a1", "a2", "b1", "c1"):
         queue.add(key)
     assert {await took(queue) for _ in range(4)} == {"a1", "a2", "b1", "c1"}
@@ -257,3 +258,19 @@ async def test_no_namespace_has_more_than_its_part_aside(monkeypatch: pytest.Mon
     for key in ("a2", "b1", "c1"):
         queue.done(key)
     assert (queue.held, queue.aside) == (0, 0)
+
+
+async def test_the_last_room_aside_is_for_namespaces_that_have_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    queue: WorkQueue[str] = WorkQueue(lambda key: Place(key[0]), workers=32)
+    monkeypatch.setattr(module, "MAX_ASIDE", 8)
+    monkeypatch.setattr(module, "KEPT_ASIDE", 2)
+    monkeypatch.setattr(module, "FEW_ASIDE", 1)
+    keys = [f"{namespace}{number}" for namespace in "ab" for number in range(4)] + ["c0", "d0", "e0"]
+    for key in keys:
+        queue.add(key)
+    assert {await took(queue) for _ in keys} == set(keys)
+    stepped = [key for key in keys if queue.step_aside(key)]
+    assert stepped == ["a0", "a1", "a2", "a3", "b0", "b1", "c0", "d0"], "two tenants leave room for two others"
+    queue.done("a0")
+    assert not queue.step_aside("b2")
+    assert queue.step_aside("e0")

@@ -6,6 +6,7 @@ import asyncio
 import datetime as dt
 import logging
 from collections import Counter
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
@@ -56,13 +57,13 @@ from certwright.issuers.rate_limits import Asker, RateLimitWait
 from certwright.issuers.registry import IssuerView, issuer_keys, key_of
 from certwright.kube.errors import Conflict, KubeError, NotFound
 from certwright.resources import UNOBSERVED, Certificate
-from certwright.runtime.aside import is_aside, time_limit
+from certwright.runtime.aside import SLOW_CA_SECONDS, aside_if_slow, is_aside, time_limit
 from certwright.runtime.labour import in_thread
 from certwright.runtime.result import Result
 from certwright.text import listed, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import AsyncIterator, Callable, Iterable
 
     from certwright.certificates.guard import Rival
     from certwright.certificates.secret.given import Secrets
@@ -526,7 +527,7 @@ class CertificateReconciler:
             self._tools.leadership.check()
             logger.debug("%s: %s", observation.certificate.display_name, step)
             try:
-                async with time_limit(LONGEST_STEP_SECONDS, aside=LONGEST_ASIDE_SECONDS) as deadline:
+                async with _time_for(step) as deadline:
                     async for latest in step.run(observation, self._tools):
                         observation = self._keep(latest)
                 rate_limited.went_well(step, observation, self._tools.clock())
@@ -753,13 +754,29 @@ def _starts_over(observation: Observation, *, issuer_has_changed: bool) -> bool:
     return order is not None and request is not None and order.spec_hash != request.fingerprint
 
 
+def _longest_aside(step: Act) -> float:
+    """Return how long a step may take that holds no worker; a CA gets no more time: its circuit is to open soon."""
+    return LONGEST_STEP_SECONDS if step.asks_ca else LONGEST_ASIDE_SECONDS
+
+
+@asynccontextmanager
+async def _time_for(step: Act) -> AsyncIterator[asyncio.Timeout]:
+    """Bound a step, and have one that waits long for its CA step aside; what waits for a DNS does so by itself."""
+    async with time_limit(LONGEST_STEP_SECONDS, aside=_longest_aside(step)) as deadline:
+        if not step.asks_ca:
+            yield deadline
+            return
+        async with aside_if_slow(SLOW_CA_SECONDS):
+            yield deadline
+
+
 def _too_late(step: Act, observation: Observation) -> IssuanceError:
     """Return the error of a step that was interrupted.
 
     The CA may have placed an order that nothing is known of, so a StartOrder counts as an attempt.
     """
     server = observation.issuer.spec.server if observation.issuer is not None else "its CA"
-    seconds = LONGEST_ASIDE_SECONDS if is_aside() else LONGEST_STEP_SECONDS
+    seconds = _longest_aside(step) if is_aside() else LONGEST_STEP_SECONDS
     return IssuanceError(
         "DeadlineExceeded",
         f"The step {type(step).__name__} took longer than {seconds:g} s and was interrupted, so that "

@@ -22,6 +22,7 @@ from certwright.issuers.budgets import BudgetWait
 from certwright.issuers.rate_limits import RateLimitWait
 from certwright.pki import NotYetValid
 from certwright.resources import RehearsalStatus
+from certwright.runtime.aside import SLOW_CA_SECONDS, aside_if_slow
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ class Rehearse(Act):
             observation = observation.remember(rehearsal=_begun(observation, tools.clock()), rehearsing=Backoff())
         rehearsing = observation.as_rehearsal()
         try:
-            async with asyncio.timeout(STEP_SECONDS):
+            async with aside_if_slow(SLOW_CA_SECONDS), asyncio.timeout(STEP_SECONDS):
                 async for latest in self.step.run(rehearsing, tools):
                     observation = latest.as_real()
                     rehearsing = latest

@@ -51,8 +51,8 @@ MAX_PROVIDERS: Final = 1024
 
 MAX_CONNECTIONS: Final = 64
 """To resolvers over HTTPS, as many to providers, and as many to those with a caBundle, from all issuers together; eight
-to one host, and to a provider's host eight more while as many are not answered. Of the 64, a quarter is for namespaces
-that have none."""
+to one host. Of the 64, a quarter is for namespaces that have none. As many more, to hosts and in all, are opened while
+others are not answered: a tenant with many namespaces may have an API that never answers for each."""
 MAX_BUNDLES: Final = 16
 """So many transports with a caBundle stay open: each holds up to a megabyte."""
 DEFAULT_PATIENCE: Final = dt.timedelta(minutes=2)
@@ -125,7 +125,7 @@ class DnsProviders:
         self._places = HostPlaces(lent=MAX_REQUESTS)
         self._transport: Transport | None = None
         self._trusting: Transports[str] = Transports(self._open_trusting, most=MAX_BUNDLES)
-        self._trusting_turns = Turns(MAX_CONNECTIONS, kept=MAX_CONNECTIONS // 4)
+        self._trusting_turns = _connections()
         self._resolver_transport: Transport | None = None
 
     def __len__(self) -> int:
@@ -296,10 +296,14 @@ class DnsProviders:
             before_send=self._before_send,
             addresses=self._addresses,
             http2=http2,
-            max_connections=MAX_CONNECTIONS,
+            max_connections=2 * MAX_CONNECTIONS,
         )
         # A tenant's resolver that never answers must hold up neither another one nor another namespace.
-        return FairTransport(transport, places, turns=Turns(MAX_CONNECTIONS, kept=MAX_CONNECTIONS // 4))
+        return FairTransport(transport, places, turns=_connections())
+
+
+def _connections() -> Turns:
+    return Turns(MAX_CONNECTIONS, kept=MAX_CONNECTIONS // 4, lent=MAX_CONNECTIONS)
 
 
 def patience_of(spec: Dns01) -> dt.timedelta:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from certwright.acme import AcmeError, base64url, dns_persist01_name
 from certwright.challenges.persistent_record import SHOWN, DnsPersist01Presenter, RecordLooker, RecordTerms
+from certwright.concurrency import gather_all
 from certwright.dns import CnameNotAllowed, DnsError, InvalidName, TxtRecord
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.dns_providers import patience_of
@@ -247,26 +248,33 @@ class PersistentRecords:
         gone = [one for one in listed if one.state == "Superseded" and one.name in there and self._is_free(issuer, one)]
         specs = {one.domain: one.spec for one in self._wanted(issuer, tended, status)}
         tended.trouble = ""
-        for spec in dict.fromkeys(specs.values()):
-            if not spec.has_provider:
-                continue
-            added, removed = (
-                [replace(_record(one), zone=spec.zone, ttl=spec.ttl) for one in some if specs.get(one.domain) == spec]
-                for some in (add, gone)
-            )
-            try:
-                async with asyncio.timeout(LOOK_SECONDS):
-                    provider = await self._dns_providers.provider(issuer, spec)
-                    tended.ours.update(added)
-                    await provider.present(added)
-                    await provider.clean_up(removed)
-                    tended.ours.difference_update(removed)
-            except (DnsError, IssuanceError, KubeError, TimeoutError) as error:
-                logger.warning("%s: its permanent records could not all be written: %s", issuer.key, error)
-                tended.trouble = _words(error)
+
+        def of(spec: Dns01, some: Iterable[PersistentRecordStatus]) -> list[TxtRecord]:
+            return [
+                replace(_record(one), zone=spec.zone, ttl=spec.ttl) for one in some if specs.get(one.domain) == spec
+            ]
+
+        with_provider = [spec for spec in dict.fromkeys(specs.values()) if spec.has_provider]
+        # All at the same time: a provider that does not answer keeps no other waiting.
+        await gather_all(self._change(issuer, tended, spec, of(spec, add), of(spec, gone)) for spec in with_provider)
         if not tended.trouble:
             tended.backoff = Backoff()
             tended.next_look = self._clock() + dt.timedelta(seconds=1)
+
+    async def _change(
+        self, issuer: ReadyIssuer, tended: _Tended, spec: Dns01, added: list[TxtRecord], removed: list[TxtRecord]
+    ) -> None:
+        """Create and remove the records of one solver."""
+        try:
+            async with asyncio.timeout(LOOK_SECONDS):
+                provider = await self._dns_providers.provider(issuer, spec)
+                tended.ours.update(added)
+                await provider.present(added)
+                await provider.clean_up(removed)
+                tended.ours.difference_update(removed)
+        except (DnsError, IssuanceError, KubeError, TimeoutError) as error:
+            logger.warning("%s: its permanent records could not all be written: %s", issuer.key, error)
+            tended.trouble = _words(error)
 
     def _asked(self, key: Key, spec: Dns01, who: Asker, names: Sequence[str]) -> None:
         tended = self._tended.setdefault(key, _Tended())

@@ -50,6 +50,7 @@ from certwright.resources import (
     set_condition,
     without_condition,
 )
+from certwright.runtime.aside import aside_if_slow
 from certwright.runtime.backoff import Backoff, wait_until
 from certwright.runtime.result import Result
 from certwright.text import rfc3339
@@ -81,7 +82,7 @@ LOSSES_FORGOTTEN: Final = dt.timedelta(hours=1)
 CORRECTIONS_FORGOTTEN: Final = dt.timedelta(hours=1)
 """A status that was corrected longer ago than this is corrected at once when it is changed again."""
 LONGEST_LOAD_SECONDS: Final = 120.0
-"""A look at an issuer that takes longer is interrupted: its CA would hold a worker for as long as it likes."""
+"""For what an issuer asks its CA in one look; a look that takes longer is interrupted, and tried again with pauses."""
 
 
 @dataclass(frozen=True)
@@ -279,7 +280,7 @@ class IssuerReconciler:
             outcome = Outcome("AccountNotDeactivated", f"The account stays as it is: {others} uses it as well.")
         elif issuer.spec.acme.deactivate_on_delete:
             try:
-                async with asyncio.timeout(LONGEST_LOAD_SECONDS):
+                async with aside_if_slow(), asyncio.timeout(LONGEST_LOAD_SECONDS):
                     outcome = await self._deactivate(key, issuer)
             except Exception as error:
                 failure = classify(error, now)
@@ -374,7 +375,7 @@ class IssuerReconciler:
         if now >= upkeep.directory_at:
             self._upkeep[key] = upkeep.asked(now)
             try:
-                async with asyncio.timeout(LONGEST_LOAD_SECONDS):
+                async with aside_if_slow(), asyncio.timeout(LONGEST_LOAD_SECONDS):
                     directory = await known.client.server.directory()
             except (AcmeError, TimeoutError) as error:
                 logger.warning("%s: the directory of its CA cannot be read: %s", key, error)
@@ -440,14 +441,16 @@ class IssuerReconciler:
         records, issuer = self._records, self._stores[key.kind].get(key.namespace, key.name)
         if records is None or issuer is None or _version(issuer) != (known.uid, known.generation):
             return rest
-        outcome = await records.tend(known, issuer.status, known.generation)
+        async with aside_if_slow():
+            outcome = await records.tend(known, issuer.status, known.generation)
         if outcome is not None:
             await self._write(issuer, outcome.status)
             if outcome.event is not None:
                 kind, reason, message = outcome.event
                 self._recorder.record(subject_of(issuer.KIND, issuer.metadata), kind, reason, message)
             if outcome.publish:
-                await records.publish(known, outcome.status)
+                async with aside_if_slow():
+                    await records.publish(known, outcome.status)
             if outcome.is_published:
                 self._wake(key)
         next_look, now = records.next_look(key), self._clock()
@@ -555,7 +558,7 @@ class IssuerReconciler:
 
     async def _load_in_time(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         try:
-            async with asyncio.timeout(LONGEST_LOAD_SECONDS) as deadline:
+            async with aside_if_slow(), asyncio.timeout(LONGEST_LOAD_SECONDS) as deadline:
                 return await self._load(key, issuer)
         except TimeoutError:
             if not deadline.expired():

@@ -1,6 +1,7 @@
 """A look that waits long for somebody outside gives its worker back meanwhile.
 
-A DNS provider may not answer for one zone. The workers that wait for it would be missing for everybody else.
+A DNS provider may not answer for one zone, or a CA not at all. The workers that wait for it would be missing for
+everybody else.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
 
 SLOW_SECONDS: Final = 2.0
 """A wait that takes longer than this holds no worker; a shorter one is not worth another look afterwards."""
+SLOW_CA_SECONDS: Final = 5.0
+"""The same for a step that asks a CA: several requests, of which each takes its turn, and a CA that works takes longer
+than a name server."""
 
 
 class Look:
@@ -45,9 +49,13 @@ LOOK: Final[ContextVar[Look | None]] = ContextVar("LOOK", default=None)
 
 
 @asynccontextmanager
-async def aside_if_slow() -> AsyncIterator[None]:
-    """Step aside if what is inside takes long. Nothing happens outside of a look."""
-    look = LOOK.get()
+async def aside_if_slow(after: float | None = None) -> AsyncIterator[None]:
+    """Step aside if what is inside takes long. Nothing happens outside of a look.
+
+    Args:
+        after: Seconds from which on it does; None for `SLOW_SECONDS`.
+    """
+    look, seconds = LOOK.get(), SLOW_SECONDS if after is None else after
     if look is None:
         yield
         return
@@ -60,7 +68,7 @@ async def aside_if_slow() -> AsyncIterator[None]:
         if not look.is_aside:
             timer = loop.call_later(SLOW_SECONDS, step_aside)
 
-    timer = loop.call_later(SLOW_SECONDS, step_aside)
+    timer = loop.call_later(seconds, step_aside)
     try:
         yield
     finally:

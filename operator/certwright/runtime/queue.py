@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 MAX_ASIDE: Final = 512
 """Looks that hold no worker; each takes some memory."""
 MAX_ASIDE_OF_NAMESPACE: Final = 256
+KEPT_ASIDE: Final = 128
+"""Of `MAX_ASIDE`, those for namespaces that have few: two tenants cannot have all."""
+FEW_ASIDE: Final = 4
 
 K = TypeVar("K", bound="Hashable")
 H = TypeVar("H", bound="Hashable")
@@ -50,7 +53,8 @@ class WorkQueue(Generic[K]):
     - The last quarter of the workers is for namespaces that hold none.
     - The eighth before is for issuers that hold none.
     - One CA never has more than three quarters of the workers waiting for it, from whatever namespaces.
-    - A look that waits long for somebody outside steps aside: it holds its key, and no worker.
+    - A look that waits long for somebody outside steps aside: it holds its key, and no worker. There is room for a
+      number of them, the last quarter of it for namespaces that have few.
 
     Args:
         place_of: Tells whose turn a key takes; asked when the key is added.
@@ -158,7 +162,8 @@ class WorkQueue(Generic[K]):
         The key is held until `done` nonetheless. Another worker has to take the place of the one that goes on with it.
         """
         namespace = self._held[key][0].namespace
-        if len(self._aside) >= MAX_ASIDE or self._aside_of_namespace[namespace] >= MAX_ASIDE_OF_NAMESPACE:
+        left, having = MAX_ASIDE - len(self._aside), self._aside_of_namespace[namespace]
+        if left <= (KEPT_ASIDE if having >= FEW_ASIDE else 0) or having >= MAX_ASIDE_OF_NAMESPACE:
             return False
         self._aside[key] = self._let_go_of_worker(key)
         self._aside_of_namespace[namespace] += 1

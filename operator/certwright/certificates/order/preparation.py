@@ -15,6 +15,7 @@ from certwright.certificates.order.authorizations import find_challenge, offered
 from certwright.certificates.order.responses import presenters_for
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
+from certwright.runtime.aside import aside_if_slow
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -67,9 +68,10 @@ async def prepare(observation: Observation, tools: Tools, names: Collection[str]
         PersistentRecordMissing: A permanent record is to be published first.
         KubeError: The API server cannot be asked.
     """
-    presenters = await presenters_for(observation, tools, names)
-    found = await gather_all(presenters[name].place(name) for name in names)
-    await _expect({name: presenters[name] for name in names})
+    async with aside_if_slow():
+        presenters = await presenters_for(observation, tools, names)
+        found = await gather_all(presenters[name].place(name) for name in names)
+        await _expect({name: presenters[name] for name in names})
     return Preparation(presenters, dict(zip(names, found, strict=True)))
 
 
@@ -104,10 +106,11 @@ async def adapted(
     }
     if not missing:
         return prepared
-    found = await presenters_for(observation, tools, missing, types=missing)
-    other = {name: one for name, one in found.items() if one.challenge_type in missing[name]}
-    places = await gather_all(presenter.place(name) for name, presenter in other.items())
-    await _expect(other)
+    async with aside_if_slow():
+        found = await presenters_for(observation, tools, missing, types=missing)
+        other = {name: one for name, one in found.items() if one.challenge_type in missing[name]}
+        places = await gather_all(presenter.place(name) for name, presenter in other.items())
+        await _expect(other)
     return Preparation({**prepared.presenters, **other}, {**prepared.places, **dict(zip(other, places, strict=True))})
 
 

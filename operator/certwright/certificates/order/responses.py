@@ -98,12 +98,12 @@ async def same_presenters(
 
 async def present_all(responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]) -> None:
     """Put all responses in place together, all presenters at the same time."""
-    await gather_all(_waiting(group, presenter.present) for presenter, group in by_presenter(responses, presenters))
+    await gather_all(_changing(group, presenter.present) for presenter, group in by_presenter(responses, presenters))
 
 
 async def clean_up_all(responses: Mapping[str, ChallengeResponse], presenters: Mapping[str, Presenter]) -> None:
     """Remove all responses, all presenters at the same time."""
-    await gather_all(_waiting(group, presenter.clean_up) for presenter, group in by_presenter(responses, presenters))
+    await gather_all(_changing(group, presenter.clean_up) for presenter, group in by_presenter(responses, presenters))
 
 
 async def look_for_all(
@@ -111,7 +111,8 @@ async def look_for_all(
 ) -> dict[str, Sighting]:
     """Look once for all responses; return what was seen, by authorization name."""
     groups = by_presenter(responses, presenters)
-    answers = await gather_all(_waiting(group, presenter.check) for presenter, group in groups)
+    async with aside_if_slow():
+        answers = await gather_all(presenter.check(group) for presenter, group in groups)
     by_response = {
         response: sighting
         for (_, group), sightings in zip(groups, answers, strict=True)
@@ -120,8 +121,8 @@ async def look_for_all(
     return {name: by_response[response] for name, response in responses.items()}
 
 
-async def _waiting(group: list[ChallengeResponse], act: Callable[[list[ChallengeResponse]], Awaitable[T]]) -> T:
-    """Wait for a DNS provider, or for name servers, without keeping others from being looked at."""
+async def _changing(group: list[ChallengeResponse], act: Callable[[list[ChallengeResponse]], Awaitable[T]]) -> T:
+    """Wait for a DNS provider without keeping others from being looked at; all else is in the API server."""
     if not records_of(group):
         return await act(group)
     async with aside_if_slow():

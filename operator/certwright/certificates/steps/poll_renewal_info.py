@@ -24,6 +24,7 @@ from certwright.acme.renewal_info import LONGEST_POLL, RETRY_AFTER_ERROR
 from certwright.certificates.renewal.due import fraction_of
 from certwright.certificates.renewal_polls import next_poll, retry_seconds
 from certwright.certificates.steps.step import Act
+from certwright.runtime.aside import aside_if_slow
 from certwright.runtime.backoff import Backoff
 from certwright.text import rfc3339
 
@@ -65,7 +66,7 @@ class PollRenewalInfo(Act):
             yield observation.after_poll(known, later, observation.memory.polls)
             return
         try:
-            async with asyncio.timeout(POLL_SECONDS):
+            async with aside_if_slow(), asyncio.timeout(POLL_SECONDS):
                 info = await fetch_renewal_info(issuer.client.server, certificate_der)
         except (AcmeError, TimeoutError) as error:
             if _result(error) == "unreachable":

@@ -16,6 +16,7 @@ from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError, classify
 from certwright.pki import private_key_to_pem
 from certwright.resources import MAX_COUNT, RevocationStatus, UsedIssuer
+from certwright.runtime.aside import SLOW_CA_SECONDS, aside_if_slow
 from certwright.runtime.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -293,7 +294,8 @@ async def _revoke(evidence: Evidence, reason: RevocationReasonName, tools: Tools
             "IssuerNotReady", f"{evidence.issuer} cannot revoke the certificate now. {view.message}".rstrip()
         )
     try:
-        now_revoked = await _by_account_or_key(issuer, evidence, reason)
+        async with aside_if_slow(SLOW_CA_SECONDS):
+            now_revoked = await _by_account_or_key(issuer, evidence, reason)
     except BadRevocationReason as error:
         raise _Refused(f"{issuer.spec.server} does not take the reason {reason}: {error}") from error
     except Unauthorized as error:
