@@ -52,7 +52,7 @@ class FirstUse:
 def measure_providers(runs: int) -> list[Figure]:
     """Use each provider in processes of its own, and return the medians."""
     known = statistics.median(_known() for _ in range(runs))
-    figures = [Figure("All providers known, none used", round(known), "KiB", "private memory: their models")]
+    figures = [Figure("All providers listed, none used", round(known), "KiB", "private memory: their models")]
     for name in sorted(PROVIDERS.keys() - WITHOUT_DOUBLE):
         median = statistics.median(first_use_of(name).kibibytes for _ in range(runs))
         figures.append(Figure(name, round(median), "KiB", "private memory: its first change of a zone"))
