@@ -188,10 +188,12 @@ _DNS_REASONS: Final[dict[type[dns.DnsError], tuple[Reason, str]]] = {
     dns.UpdatesFailed: ("DNSUpdateFailed", ""),
 }
 """For each error its reason, and what people can do."""
+_DNS_OTHER: Final[tuple[Reason, str]] = ("DNSFailed", "")
 
 
 def _of_dns(error: dns.DnsError, message: str, now: dt.datetime) -> Failure:
-    reason, remedy = _DNS_REASONS.get(type(error), ("DNSFailed", ""))
+    # Providers have errors of their own below these.
+    reason, remedy = next((_DNS_REASONS[kind] for kind in type(error).__mro__ if kind in _DNS_REASONS), _DNS_OTHER)
     # The package writes its messages to be continued; here they begin a sentence.
     said = message[:1].upper() + message[1:]
     if error.names and not any(name in message for name in error.names):

@@ -7,8 +7,8 @@ import pytest
 
 from certwright.dns import ProviderRefused, TxtRecord
 from certwright.dns.hosted.provider import TRIES, Outdated
-from certwright.dns.hosted.record import RecordProvider
-from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
+from certwright.dns.hosted.record import FoundRecord, RecordProvider
+from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider, Swap
 from certwright.dns.hosted.zones import HostedZone
 
 if TYPE_CHECKING:
@@ -73,3 +73,29 @@ async def test_the_set_of_somebody_else_keeps_its_ttl_and_its_values() -> None:
     await provider.present([TxtRecord(NAME, "v", ttl=300)])
     (swap,) = provider.written
     assert (swap.values, swap.ttl) == (["foreign", "v"], 7)
+
+
+def test_values_of_others_are_given_back_as_they_were_written() -> None:
+    texts = ['"a" "b"', '"ab"', '"\\195\\188"', "plain", '"ours"', '"o" "urs"']
+    read = RecordSet.of(NAME, texts, 300)
+    assert read.values >= {"ab", "plain", "ours"}
+    swap = Swap(read, frozenset({'new "one"'}), frozenset({"ours"}), 60)
+    assert swap.texts == ['"a" "b"', '"ab"', '"\\195\\188"', "plain", '"new \\"one\\""']
+
+
+@pytest.mark.parametrize("texts", [None, 5, True, "text", {"a": 1}])
+def test_what_is_no_list_of_values_is_an_empty_set(texts: Any) -> None:
+    assert RecordSet.of(NAME, texts, "soon") == RecordSet(NAME)
+
+
+async def test_a_record_that_two_pages_have_is_deleted_once() -> None:
+    class Twice(Records):
+        async def find(self, zone: HostedZone, names: Sequence[str]) -> list[Any]:
+            return [FoundRecord("1", TxtRecord(NAME, "ours")), FoundRecord("1", TxtRecord(NAME, "ours"))]
+
+        async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[Any]) -> None:
+            self.written += delete
+
+    provider = Twice(0)
+    await provider.clean_up([TxtRecord(NAME, "ours")])
+    assert [one.id for one in provider.written] == ["1"]

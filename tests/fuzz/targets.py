@@ -159,7 +159,8 @@ def _acme(kind: str, parse: Callable[[Response], Any]) -> Target:
 def _dns_provider(name: str) -> Target:
     parse = partial(providers.use, name)
     # Each input is the answer to several requests of several attempts.
-    return Target(f"answers of {name}", lambda: providers.answers(name), _document, parse, (), 3.0, share=0.25)
+    make = _document if providers.APIS[name].is_json else _octets
+    return Target(f"answers of {name}", lambda: providers.answers(name), make, parse, (), 3.0, share=0.25)
 
 
 def _problem(body: bytes) -> Any:

@@ -13,7 +13,11 @@ from certwright.http.url import host_of
 if TYPE_CHECKING:
     from certwright.http.message import Response
 
+MAX_VALUES: Final = 500_000
+"""Values in one answer: a megabyte of empty objects would become more than twenty in memory."""
+
 _CODE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,63}|[0-9]{1,9}")
+_SURROGATE: Final = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def json_of(response: Response) -> dict[str, Any]:
@@ -29,11 +33,22 @@ def json_of(response: Response) -> dict[str, Any]:
 
 
 def value_of(response: Response) -> Any:
-    """Return what an answer holds, an object or a list; None if it is no JSON."""
+    """Return what an answer holds, an object or a list; None if it is no JSON in UTF-8 (RFC 8259 section 8).
+
+    A surrogate without its other half is no character: nothing that has one could be sent back. Nor is what has more
+    values than any answer needs an answer.
+    """
+    body = response.body
+    if body.count(b",") + body.count(b"[") + body.count(b"{") > MAX_VALUES:
+        return None
     try:
-        return json.loads(response.body)
+        text = body.decode("utf-8-sig")
+        found = json.loads(text)
+        if _SURROGATE.search(text):
+            json.dumps(found, ensure_ascii=False).encode()
     except (ValueError, RecursionError):
         return None
+    return found
 
 
 def objects_of(found: Any) -> list[dict[str, Any]]:

@@ -5,23 +5,22 @@ from __future__ import annotations
 import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote, urlencode
+from urllib.parse import parse_qs, quote, urlencode, urlsplit
 
-from certwright.dns.hosted.answer import code_of, not_understood, objects_of, refused, value_of
-from certwright.dns.hosted.provider import MAX_PAGES, Outdated
+from certwright.dns.hosted.answer import code_of, not_understood, refused, value_of
+from certwright.dns.hosted.listing import Listing, Page, every_item
+from certwright.dns.hosted.provider import Outdated
+from certwright.dns.hosted.zones import label_of
 from certwright.http.link import links_to, parse_links
 from certwright.http.url import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from certwright.dns.hosted.pace import Pace
     from certwright.dns.hosted.zones import HostedZone
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
-
-    Page = tuple[Any, str]
-    """The items of a page, and what the next one is asked with, or an empty string."""
 
 
 class JsonApi:
@@ -128,38 +127,78 @@ class JsonApi:
             raise not_understood(response)
         return response, answer
 
-    async def numbered(
+    async def every(
+        self, fetch: Callable[[str], Awaitable[Page]], zone: HostedZone | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the objects of all pages of a list.
+
+        Args:
+            fetch: Fetches a page, the first for an empty string; raises `DnsError`.
+            zone: Whose records it has; None for a list of zones.
+
+        Raises:
+            ListTooLong: There is more than is read of a list.
+            DnsError: As for `call`.
+        """
+        async for item in every_item(fetch, Listing(label_of(zone), monotonic=self._context.monotonic)):
+            if isinstance(item, dict):
+                yield item
+
+    def numbered(
         self,
         path: str,
-        key: str,
+        key: str | None,
         *,
         size: tuple[str, int],
         query: Mapping[str, str] | None = None,
         zone: HostedZone | None = None,
-    ) -> list[dict[str, Any]]:
-        """Return the objects of a list whose pages have numbers.
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the objects of a list whose pages have numbers.
 
         Args:
             path: Of the list.
-            key: The field that has the objects.
+            key: The field that has the objects; None if the answer is the list.
             size: The parameter for the size of a page, and the size.
             query: Other parameters.
-            zone: What it is about, for messages.
+            zone: Whose records it has; None for a list of zones.
 
         Raises:
-            DnsError: As for `call`.
+            DnsError: As for `every`.
         """
 
         async def fetch(page: str) -> Page:
             number = int(page or "1")
             asked = {**(query or {}), "page": str(number), size[0]: str(size[1])}
-            answer = await self.call("GET", path, zone=zone, query=asked)
-            items = answer.get(key) if isinstance(answer, dict) else None
+            response, answer = await self.exchange("GET", path, zone=zone, query=asked)
+            items = answer if key is None else field_of(answer, key)
             # A full page may be followed by another one, whatever has become of the fields that say so.
-            full = isinstance(items, list) and len(items) >= size[1]
-            return items, str(number + 1) if full or _goes_on(answer, number) else ""
+            more = is_full(items, size[1]) or (items and (_goes_on(answer, number) or next_page(response)))
+            return Page(response, items, str(number + 1) if more else "")
 
-        return await every_page(fetch)
+        return self.every(fetch, zone)
+
+    def linked(
+        self, path: str, parameter: str, *, query: Mapping[str, str] | None = None, zone: HostedZone | None = None
+    ) -> AsyncIterator[dict[str, Any]]:
+        """Yield the objects of a list whose pages link the next one (RFC 8288).
+
+        Of a link only one parameter is used: the credential is sent nowhere else than to the API.
+
+        Args:
+            path: Of the list.
+            parameter: The one that tells the pages apart.
+            query: Other parameters.
+            zone: Whose records it has; None for a list of zones.
+
+        Raises:
+            DnsError: As for `every`.
+        """
+
+        async def fetch(page: str) -> Page:
+            response, items = await self.exchange("GET", path, zone=zone, query={**(query or {}), parameter: page})
+            return Page(response, items, parse_qs(urlsplit(next_page(response)).query).get(parameter, [""])[0])
+
+        return self.every(fetch, zone)
 
     def _refusal(self, response: Response, code: str, zone: HostedZone | None) -> Exception:
         if zone is not None and self.is_outdated(response, code):
@@ -184,27 +223,13 @@ class JsonApi:
         return response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 
 
-async def every_page(fetch: Callable[[str], Awaitable[Page]]) -> list[dict[str, Any]]:
-    """Return the objects of all pages.
-
-    Args:
-        fetch: Fetches a page, the first for an empty string; raises `DnsError`.
-    """
-    found: list[dict[str, Any]] = []
-    following = ""
-    for _ in range(MAX_PAGES):
-        items, following = await fetch(following)
-        found += objects_of(items)
-        if not items or not following:
-            break
-    return found
+def is_full(items: Any, size: int) -> bool:
+    """Return whether a page has as many items as one can have, so that another one may follow."""
+    return isinstance(items, list) and len(items) >= size
 
 
 def next_page(response: Response) -> str:
-    """Return the URL of the page after an answer's, which it links (RFC 8288); empty if it is the last one.
-
-    Only parameters are taken out of it: the credential is sent nowhere else than to the API.
-    """
+    """Return the URL of the page after an answer's, which it links (RFC 8288); empty if it is the last one."""
     return next(iter(links_to(parse_links(response.headers.get_all("Link"), base=response.url), "next")), "")
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.dns.errors import DnsError, InvalidName, ProviderRefused
 from certwright.dns.hosted.json_api import below
+from certwright.dns.hosted.listing import ListTooLong
 from certwright.dns.hosted.pace import Pace
 from certwright.dns.hosted.provider import DEFAULT_TTL, TRIES, Outdated
 from certwright.dns.hosted.queue import Change
@@ -19,7 +21,7 @@ from certwright.dns.outcomes import caught
 from certwright.dns.records import TxtRecord, normalise
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Sequence
     from typing import Any
 
     from certwright.dns.hosted.json_api import JsonApi
@@ -63,6 +65,8 @@ class OneByOneRecords(RecordProvider):
         for attempt in range(TRIES):
             try:
                 return await super().make(zone, change)
+            except ListTooLong:
+                raise
             except ProviderRefused as error:
                 left = change if error.for_all else await self._left(zone, change)
                 if not left:
@@ -101,7 +105,7 @@ class OneByOneProvider(OneByOneRecords):
         self._zones = ZoneList(self.list_zones, whose=self.whose, hint=self.rights, monotonic=context.monotonic)
 
     @abstractmethod
-    async def list_zones(self) -> Iterable[HostedZone]:
+    async def list_zones(self) -> Sequence[HostedZone]:
         """List the public zones, of every page. Raises `DnsError`."""
 
     async def find_zone(self, name: str) -> HostedZone:
@@ -143,51 +147,73 @@ def pace_of(context: ProviderContext, per_second: float, at_once: int = 1) -> Pa
     return Pace(per_second, at_once, monotonic=context.monotonic, sleep=context.sleep)
 
 
-def found_among(
-    items: Iterable[dict[str, Any]],
-    names: Sequence[str],
-    zone: HostedZone,
-    *,
-    name: str = "name",
-    value: str,
-    kind: str = "type",
-    read: Callable[[str], str] = plain,
-    place: Callable[[Any, HostedZone], str] = below,
-) -> list[FoundRecord]:
-    """Read the TXT records at some names from what an API lists; what it says besides is of no use and may change.
+@dataclass(frozen=True)
+class RecordFields:
+    """Which fields of what an API lists say what a record is; what it says besides is of no use and may change.
 
-    Args:
-        items: What the API lists.
-        names: Those that are wanted: the names of others may be anything.
-        zone: Their zone.
-        name: The field that has the name.
+    Attributes:
         value: The field that has the value.
+        name: The field that has the name.
         kind: The field that has the type.
         read: Reads the value as the API writes it.
         place: Reads the name as the API writes it: `below` without the zone, or `absolute`.
     """
-    return [
-        FoundRecord(str(item["id"]), TxtRecord(its_name, read(str(item.get(value) or ""))))
-        for item in items
-        if item.get(kind) == "TXT" and (its_name := place(item.get(name), zone)) in names and item.get("id")
-    ]
+
+    value: str
+    name: str = "name"
+    kind: str = "type"
+    read: Callable[[str], str] = plain
+    place: Callable[[Any, HostedZone], str] = below
+
+    def found(self, item: dict[str, Any], names: Sequence[str], zone: HostedZone) -> FoundRecord | None:
+        """Read a record of a zone, if it is a TXT record at one of some names: the names of others may be anything."""
+        if item.get(self.kind) != "TXT" or not item.get("id"):
+            return None
+        name = self.place(item.get(self.name), zone)
+        if name not in names:
+            return None
+        return FoundRecord(str(item["id"]), TxtRecord(name, self.read(str(item.get(self.value) or ""))))
+
+    def among(self, items: Iterable[dict[str, Any]], names: Sequence[str], zone: HostedZone) -> list[FoundRecord]:
+        """Read the TXT records at some names from what an API lists."""
+        return [one for item in items if (one := self.found(item, names, zone)) is not None]
+
+    async def listed(
+        self, items: AsyncIterable[dict[str, Any]], names: Sequence[str], zone: HostedZone
+    ) -> list[FoundRecord]:
+        """Read the TXT records at some names from what an API lists in pages, and keep nothing of the others."""
+        return [one async for item in items if (one := self.found(item, names, zone)) is not None]
 
 
-def zones_named(items: Iterable[dict[str, Any]], name: str, id_: str | None = None) -> list[HostedZone]:
-    """Read the zones of a list; what has no name, or one that is none, is left out.
+@dataclass(frozen=True)
+class ZoneFields:
+    """Which fields of what an API lists say what a zone is.
 
-    Args:
-        items: What the API lists.
+    Attributes:
         name: The field that has the name.
-        id_: The field that has the ID; None if the name is the ID.
+        id: The field that has the ID; None if the name is the ID.
+        accepts: Whether a zone is one that can be used.
     """
-    zones = []
-    for item in items:
+
+    name: str
+    id: str | None = None
+    accepts: Callable[[dict[str, Any]], bool] = bool
+
+    def zone(self, item: dict[str, Any]) -> HostedZone | None:
+        """Read a zone; what has no name, or one that is none, is not one."""
+        if not self.accepts(item):
+            return None
         try:
-            its_name = normalise(str(item.get(name) or ""))
+            name = normalise(str(item.get(self.name) or ""))
         except InvalidName:
-            continue
-        zone_id = its_name if id_ is None else str(item.get(id_) or "")
-        if zone_id:
-            zones.append(HostedZone(zone_id, its_name))
-    return zones
+            return None
+        zone_id = name if self.id is None else str(item.get(self.id) or "")
+        return HostedZone(zone_id, name) if zone_id else None
+
+    def among(self, items: Iterable[dict[str, Any]]) -> list[HostedZone]:
+        """Read the zones of what an API lists."""
+        return [zone for item in items if (zone := self.zone(item)) is not None]
+
+    async def listed(self, items: AsyncIterable[dict[str, Any]]) -> list[HostedZone]:
+        """Read the zones of what an API lists in pages."""
+        return [zone async for item in items if (zone := self.zone(item)) is not None]

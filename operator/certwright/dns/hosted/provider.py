@@ -19,14 +19,18 @@ if TYPE_CHECKING:
 
 DEFAULT_TTL: Final = 60
 """Seconds for which resolvers may cache a record, unless it says otherwise."""
-MAX_PAGES: Final = 500
-"""Pages of one list; an API that never ends it is in trouble."""
 TRIES: Final = 5
 """How often a change is made again because somebody else changed the same names in between."""
 
 
-class Outdated(Exception):
-    """What a change was decided on has changed meanwhile: read and decide again."""
+class Outdated(DnsError):
+    """What a change was decided on has changed meanwhile: read and decide again.
+
+    An API may say so where nothing was decided, such as in place of its zones; then this is all there is to tell.
+    """
+
+    def __init__(self) -> None:
+        super().__init__("the DNS provider answered that what it was asked about had changed meanwhile")
 
 
 async def until_nobody_is_quicker(host: str, zone: HostedZone, attempt: Callable[[], Awaitable[None]]) -> None:

@@ -54,7 +54,8 @@ class RecordProvider(HostedProvider):
         async def attempt() -> None:
             found = await self.find(zone, change.names)
             create = sorted(change.add - {one.record for one in found})
-            delete = [one for one in found if one.record in change.remove]
+            # Each once: a list that changes while it is read may have a record on two of its pages.
+            delete = list(dict.fromkeys(one for one in found if one.record in change.remove))
             if create or delete:
                 await self.write(zone, create, delete)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from certwright.dns.hosted.provider import DEFAULT_TTL, HostedProvider, until_nobody_is_quicker
+from certwright.dns.hosted.text import quoted, unquoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -24,12 +25,28 @@ class RecordSet:
         values: The values.
         ttl: Seconds for which resolvers may cache it; None if there is no set, or the API does not say it.
         version: What the API compares with what is there: an ETag, or the set as the API wrote it.
+        texts: The values as the API writes them, if it is to be given back those of others unchanged. Two may mean the
+            same value, in other character-strings.
     """
 
     name: str
     values: frozenset[str] = frozenset()
     ttl: int | None = None
     version: Any = None
+    texts: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, name: str, texts: Any, ttl: Any, version: Any = None) -> Self:
+        """Read a set whose values are character-strings in quotes.
+
+        Args:
+            name: The name.
+            texts: What the API lists as the values; anything but a list has none.
+            ttl: What the API says is the TTL.
+            version: See above.
+        """
+        written = tuple(str(text) for text in texts) if isinstance(texts, list) else ()
+        return cls(name, frozenset(map(unquoted, written)), ttl if isinstance(ttl, int) else None, version, written)
 
 
 @dataclass(frozen=True)
@@ -57,6 +74,11 @@ class Swap:
     def values(self) -> list[str]:
         """The values afterwards, in order; none if the set is to be removed."""
         return sorted((self.old.values | self.add) - self.remove)
+
+    @property
+    def texts(self) -> list[str]:
+        """The values afterwards in quotes; those of others as they were written."""
+        return [*(text for text in self.old.texts if unquoted(text) not in self.remove), *map(quoted, sorted(self.add))]
 
 
 class RecordSetProvider(HostedProvider):

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
+from weakref import WeakSet
 
 from certwright.dns.cache import ExpiringCache
 from certwright.dns.errors import DnsError, ProviderRefused, ZoneNotFound
+from certwright.dns.hosted.listing import MAX_ITEMS, ListTooLong
 from certwright.dns.outcomes import caught, of_ones_own
 from certwright.dns.records import self_and_parents
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Sequence
 
 KEPT_SECONDS: Final = 300.0
 """How long a list of zones is believed."""
@@ -21,9 +24,17 @@ ABSENT_SECONDS: Final = 60.0
 """How long it is believed that a zone is not there: someone may be creating it."""
 FAILED_SECONDS: Final = 10.0
 """How long after a failure the list is not asked for again: a hundred Certificates would each ask."""
+MAX_REMEMBERED: Final = MAX_ITEMS
+"""Zones of all lists of this process together, some ten megabytes. Beyond that, those lists that were read first are
+forgotten, and read again when they are needed."""
 
 
-@dataclass(frozen=True)
+MAX_NAME: Final = 253
+"""Characters of a name (RFC 1035 section 2.3.4)."""
+_ID: Final = re.compile(r"[!-~]{1,255}")
+
+
+@dataclass(frozen=True, slots=True)
 class HostedZone:
     """A zone.
 
@@ -36,6 +47,11 @@ class HostedZone:
     id: str
     name: str
     size: int | None = None
+
+
+def label_of(zone: HostedZone | None) -> str:
+    """Return what a zone is called in messages: its name, or its ID if only that is known; nothing for no zone."""
+    return "" if zone is None else zone.name or zone.id
 
 
 class ZoneList:
@@ -51,7 +67,7 @@ class ZoneList:
 
     def __init__(
         self,
-        fetch: Callable[[], Awaitable[Iterable[HostedZone]]],
+        fetch: Callable[[], Awaitable[Sequence[HostedZone]]],
         *,
         whose: str,
         hint: str,
@@ -63,10 +79,17 @@ class ZoneList:
         self._hint = hint
         self._word = word
         self._monotonic = monotonic
-        self._fetching: asyncio.Task[DnsError | None] | None = None
+        self._fetching: asyncio.Task[DnsError | dict[str, list[HostedZone]]] | None = None
         self._zones: dict[str, list[HostedZone]] = {}
         self._fetched_at: float | None = None
         self._failed: tuple[float, DnsError] | None = None
+        self.count = 0
+        """How many zones are remembered."""
+
+    @property
+    def read_at(self) -> float:
+        """When the zones were read that are remembered, by the list's clock."""
+        return self._fetched_at or 0.0
 
     async def find(self, name: str) -> HostedZone:
         """Return the zone with the longest name that contains a name.
@@ -98,23 +121,50 @@ class ZoneList:
             self._fetching = asyncio.ensure_future(self._list())
         # Shielded: one impatient caller must not take the answer away from the others.
         outcome = await asyncio.shield(self._fetching)
-        if outcome is not None:
+        if isinstance(outcome, DnsError):
             raise of_ones_own(outcome)
-        return self._zones
+        return outcome
 
-    async def _list(self) -> DnsError | None:
+    async def _list(self) -> DnsError | dict[str, list[HostedZone]]:
         try:
             listed = await self._fetch()
+            if len(listed) > MAX_ITEMS:
+                raise ListTooLong(
+                    f"{self._whose} has more than {MAX_ITEMS} {self._word} zones, and no more are remembered"
+                )
         except DnsError as error:
             self._failed = (self._monotonic() + FAILED_SECONDS, error)
             return error
         finally:
             self._fetching = None
-        self._zones = {}
-        for zone in listed:
-            self._zones.setdefault(zone.name, []).append(zone)
-        self._fetched_at, self._failed = self._monotonic(), None
-        return None
+        # Each once: a list that changes while it is read may have a zone on two of its pages.
+        by_id = {zone.id: zone for zone in listed if _ID.fullmatch(zone.id) and len(zone.name) <= MAX_NAME}
+        zones: dict[str, list[HostedZone]] = {}
+        for zone in by_id.values():
+            zones.setdefault(zone.name, []).append(zone)
+        self._zones, self._fetched_at, self._failed, self.count = zones, self._monotonic(), None, len(by_id)
+        _forget_others(self)
+        return zones
+
+    def forget(self) -> None:
+        """Remember no zones."""
+        self._zones, self._fetched_at, self.count = {}, None, 0
+
+
+_LISTS: Final[WeakSet[ZoneList]] = WeakSet()
+"""All that have read a list."""
+
+
+def _forget_others(last: ZoneList) -> None:
+    """Have the lists that were read first forget their zones, as long as there are too many; never the last one."""
+    _LISTS.add(last)
+    remembered = sum(one.count for one in _LISTS)
+    for one in sorted(_LISTS, key=lambda one: one.read_at):
+        if remembered <= MAX_REMEMBERED:
+            return
+        if one is not last:
+            remembered -= one.count
+            one.forget()
 
 
 class ZoneLookup:

@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, InvalidServer, ProviderRefused
 from certwright.dns.hosted.edgegrid import EdgeGrid
-from certwright.dns.hosted.json_api import JsonApi, every_page, field_of, segment
-from certwright.dns.hosted.one_by_one import pace_of, zones_named
+from certwright.dns.hosted.json_api import JsonApi, field_of, segment
+from certwright.dns.hosted.listing import Page
+from certwright.dns.hosted.one_by_one import ZoneFields, pace_of
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider, Swap
-from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.pace import Pace
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
@@ -38,6 +37,8 @@ _RIGHTS: Final = (
     "the API client needs the API service DNS-Zone Record Management with READ-WRITE access, and the group of the "
     "zone; and the clock of this machine has to be right"
 )
+_ZONES: Final = ZoneFields("zone", accepts=lambda item: str(item.get("type")).upper() == "PRIMARY")
+"""A secondary zone is written elsewhere, and an alias has no records of its own."""
 _DOMAIN: Final = re.compile(r"(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.){1,4}akamaiapis\.net")
 
 
@@ -132,9 +133,11 @@ class AkamaiProvider(RecordSetProvider):
         if len(names) <= FEW_NAMES:
             return [await self._read_one(zone, name) for name in names]
         path = f"/zones/{segment(zone.id)}/recordsets"
-        items = await self._every(path, "recordsets", {"types": "TXT", "sortBy": "name"}, zone)
-        sets = [_record_set(item) for item in items if item.get("type") == "TXT"]
-        return [one for one in sets if one.name in names]
+        return [
+            found
+            async for item in self._every(path, "recordsets", {"types": "TXT", "sortBy": "name"}, zone)
+            if item.get("type") == "TXT" and (found := _record_set(item)).name in names
+        ]
 
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
         """Write sets one after the other, as Akamai's own client does, and look whether they are there.
@@ -156,15 +159,13 @@ class AkamaiProvider(RecordSetProvider):
 
     async def _write(self, zone: HostedZone, swap: Swap, *, read_long_ago: bool) -> None:
         path = _path(zone, swap.name)
-        if swap.old.version is not None and read_long_ago and not await self.is_as_read(zone, [swap]):
+        if swap.old.texts and read_long_ago and not await self.is_as_read(zone, [swap]):
             raise Outdated
         if not swap.values:
             await self._api.call("DELETE", path, zone=zone)
             return
-        kept = swap.old.version or {}
-        rdata = [kept.get(value) or quoted(value) for value in swap.values]
-        body = {"name": swap.name, "type": "TXT", "ttl": max(swap.ttl, LEAST_TTL), "rdata": rdata}
-        if swap.old.version is None:
+        body = {"name": swap.name, "type": "TXT", "ttl": max(swap.ttl, LEAST_TTL), "rdata": swap.texts}
+        if not swap.old.texts:
             await self._api.call("POST", path, zone=zone, body=body)
         elif await self._api.call("PUT", path, zone=zone, body=body, may_be_gone=True) is None:
             raise Outdated
@@ -174,26 +175,24 @@ class AkamaiProvider(RecordSetProvider):
         return _record_set(found) if isinstance(found, dict) else RecordSet(name)
 
     async def _list_zones(self) -> list[HostedZone]:
-        items = await self._every("/zones", "zones", {"types": "PRIMARY", "sortBy": "zone"})
-        # A secondary zone is written elsewhere, and an alias has no records of its own.
-        return zones_named([item for item in items if str(item.get("type")).upper() == "PRIMARY"], "zone")
+        return await _ZONES.listed(self._every("/zones", "zones", {"types": "PRIMARY", "sortBy": "zone"}))
 
-    async def _every(
+    def _every(
         self, path: str, key: str, query: Mapping[str, str], zone: HostedZone | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> AsyncIterator[dict[str, Any]]:
         count = 0
 
         async def fetch(page: str) -> Page:
             nonlocal count
             number = int(page or "1")
             asked = {**query, "page": str(number), "pageSize": str(PAGE)}
-            answer = await self._api.call("GET", path, zone=zone, query=asked)
+            response, answer = await self._api.exchange("GET", path, zone=zone, query=asked)
             items, whole = field_of(answer, key), field_of(answer, "metadata", "totalElements")
             count += len(items) if isinstance(items, list) else 0
-            more = count < whole if isinstance(whole, int) else count >= number * PAGE
-            return items, str(number + 1) if more else ""
+            more = items and (count < whole if isinstance(whole, int) else count >= number * PAGE)
+            return Page(response, items, str(number + 1) if more else "")
 
-        return await every_page(fetch)
+        return self._api.every(fetch, zone)
 
 
 def _path(zone: HostedZone, name: str) -> str:
@@ -201,8 +200,4 @@ def _path(zone: HostedZone, name: str) -> str:
 
 
 def _record_set(item: Mapping[str, Any]) -> RecordSet:
-    """Read a set. Its version is how each value is written, so that those of others stay as they are."""
-    found, ttl = item.get("rdata"), item.get("ttl")
-    written = {unquoted(str(text)): str(text) for text in found} if isinstance(found, list) else {}
-    name = str(item.get("name")).rstrip(".").lower()
-    return RecordSet(name, frozenset(written), ttl if isinstance(ttl, int) else None, written)
+    return RecordSet.of(str(item.get("name")).rstrip(".").lower(), item.get("rdata"), item.get("ttl"))

@@ -14,14 +14,15 @@ from urllib.parse import quote, urlencode
 from certwright.concurrency import gather_all
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential, ProviderRefused, ZoneNotFound
-from certwright.dns.hosted.answer import code_of, json_of, not_understood, refused
+from certwright.dns.hosted.answer import code_of, json_of, not_understood, refused, value_of
 from certwright.dns.hosted.azure_token import CLOUDS, ManagedIdentity, ServicePrincipal, fetch_ambient
+from certwright.dns.hosted.listing import Listing, Page, every_item
 from certwright.dns.hosted.pace import Pace
-from certwright.dns.hosted.provider import MAX_PAGES, Outdated
+from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider, Swap
 from certwright.dns.hosted.text import MAX_STRING
 from certwright.dns.hosted.token import TokenCache
-from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.dns.hosted.zones import HostedZone, ZoneList, label_of
 from certwright.dns.records import normalise
 from certwright.http.url import host_of, same_origin
 
@@ -274,22 +275,22 @@ class AzureDNSProvider(RecordSetProvider):
         return found
 
     async def _pages(self, url: str, zone: HostedZone | None = None) -> AsyncIterator[dict[str, Any]]:
-        following = f"{url}?{urlencode({'api-version': self._kind.version, '$top': PAGE})}"
-        for _ in range(MAX_PAGES):
-            response = await self._send("GET", following)
+        first = f"{url}?{urlencode({'api-version': self._kind.version, '$top': PAGE})}"
+
+        async def fetch(following: str) -> Page:
+            response = await self._send("GET", following or first)
             if response.status != HTTPStatus.OK:
                 raise self._refusal(response, zone)
             answer = json_of(response)
-            items, link = answer.get("value"), answer.get("nextLink")
-            for item in items if isinstance(items, list) else ():
-                if isinstance(item, dict):
-                    yield item
-            if not link:
-                return
+            link = answer.get("nextLink") or ""
             # It carries the token: it goes to no other host.
-            if not isinstance(link, str) or not same_origin(link, self._url):
+            if link and not (isinstance(link, str) and same_origin(link, self._url)):
                 raise not_understood(response)
-            following = link
+            return Page(response, answer.get("value"), link)
+
+        async for item in every_item(fetch, Listing(label_of(zone), monotonic=self._context.monotonic)):
+            if isinstance(item, dict):
+                yield item
 
     async def _send(
         self, method: str, url: str, *, headers: Mapping[str, str] | None = None, body: Mapping[str, Any] | None = None
@@ -333,7 +334,7 @@ class AzureDNSProvider(RecordSetProvider):
     def _refusal(self, response: Response, zone: HostedZone | None) -> Exception:
         code, status = _code(_object(response)), response.status
         about = f", for {zone.name}" if zone is not None else ""
-        if status == HTTPStatus.PRECONDITION_FAILED:
+        if status == HTTPStatus.PRECONDITION_FAILED and zone is not None:
             return Outdated()
         if status < HTTPStatus.BAD_REQUEST:
             return not_understood(response)
@@ -377,10 +378,7 @@ def _match(version: _Version | None) -> dict[str, str]:
 
 def _object(response: Response) -> Mapping[str, Any]:
     """Return what an error says, if it is one of the API: some come from what stands before it."""
-    try:
-        found = json.loads(response.body)
-    except (ValueError, RecursionError):
-        return {}
+    found = value_of(response)
     return found if isinstance(found, dict) else {}
 
 

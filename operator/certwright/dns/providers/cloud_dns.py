@@ -13,12 +13,12 @@ from certwright.dns.errors import InvalidCredential, ProviderRefused
 from certwright.dns.hosted.answer import code_of, json_of, not_understood, refused
 from certwright.dns.hosted.changes import PendingChanges
 from certwright.dns.hosted.google_token import fetch_ambient, read_service_account_key
+from certwright.dns.hosted.listing import Listing, Page, every_item
 from certwright.dns.hosted.pace import Pace
-from certwright.dns.hosted.provider import MAX_PAGES, Outdated
+from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider, Swap
-from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.token import TokenCache
-from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.dns.hosted.zones import HostedZone, ZoneList, label_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
@@ -176,17 +176,15 @@ class CloudDNSProvider(RecordSetProvider):
     async def _pages(
         self, path: str, query: Mapping[str, str], items: str, zone: HostedZone | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        token: str | None = None
-        for _ in range(MAX_PAGES):
+        async def fetch(token: str) -> Page:
             asked = {**query, "prettyPrint": "false", **({"pageToken": token} if token else {})}
-            answer = await self._send("GET", f"{path}?{urlencode(asked)}", zone)
-            found = answer.get(items, [])
-            for item in found if isinstance(found, list) else ():
-                if isinstance(item, dict):
-                    yield item
-            token = answer.get("nextPageToken")
-            if not isinstance(token, str) or not token:
-                return
+            response, answer = await self._exchange("GET", f"{path}?{urlencode(asked)}", zone)
+            following = answer.get("nextPageToken")
+            return Page(response, answer.get(items), following if isinstance(following, str) else "")
+
+        async for item in every_item(fetch, Listing(label_of(zone), monotonic=self._context.monotonic)):
+            if isinstance(item, dict):
+                yield item
 
     async def _send(
         self,
@@ -197,11 +195,23 @@ class CloudDNSProvider(RecordSetProvider):
         *,
         paced: bool = True,
     ) -> dict[str, Any]:
+        _, answer = await self._exchange(method, path, zone, body, paced=paced)
+        return answer
+
+    async def _exchange(
+        self,
+        method: str,
+        path: str,
+        zone: HostedZone | None,
+        body: Mapping[str, Any] | None = None,
+        *,
+        paced: bool = True,
+    ) -> tuple[Response, dict[str, Any]]:
         url = f"{URL}/{quote(self._config.project, safe=':')}/{path}"
         response = await self._authorized(method, url, body, paced=paced)
         answer = json_of(response)
         if response.status == HTTPStatus.OK:
-            return answer
+            return response, answer
         raise self._refusal(response, answer, zone, changing=body is not None)
 
     async def _authorized(self, method: str, url: str, body: Mapping[str, Any] | None, *, paced: bool) -> Response:
@@ -262,24 +272,18 @@ def _hosted_zone(item: Mapping[str, Any]) -> HostedZone:
 
 def _record_set(item: Mapping[str, Any]) -> RecordSet:
     """Read a set. Its version is what a deletion of it has to say."""
-    rrdatas = [str(one) for one in item.get("rrdatas") or ()]
-    ttl = item.get("ttl")
     version = {key: item[key] for key in ("name", "type", "ttl", "rrdatas", "routingPolicy") if key in item}
     name = str(item.get("name")).rstrip(".").lower()
-    return RecordSet(name, frozenset(map(unquoted, rrdatas)), ttl if isinstance(ttl, int) else None, version)
+    return RecordSet.of(name, item.get("rrdatas"), item.get("ttl"), version)
 
 
 def _written(swap: Swap) -> dict[str, Any]:
-    """Write the set afterwards; the values of others stay as they were written."""
-    old = swap.old.version or {}
-    if "routingPolicy" in old:
+    if "routingPolicy" in (swap.old.version or {}):
         raise ProviderRefused(
             f"the TXT records at {swap.name} have a routing policy in Google Cloud DNS, which is not changed",
             host=HOST,
         )
-    kept = {unquoted(text): text for text in old.get("rrdatas", ())}
-    rrdatas = [kept.get(value) or quoted(value) for value in swap.values]
-    return {"name": f"{swap.name}.", "type": "TXT", "ttl": swap.ttl, "rrdatas": rrdatas}
+    return {"name": f"{swap.name}.", "type": "TXT", "ttl": swap.ttl, "rrdatas": swap.texts}
 
 
 def _parts(swaps: Sequence[Swap]) -> Iterator[list[Swap]]:
@@ -287,7 +291,7 @@ def _parts(swaps: Sequence[Swap]) -> Iterator[list[Swap]]:
     part: list[Swap] = []
     size = 0
     for swap in swaps:
-        more = sum(map(len, (swap.old.version or {}).get("rrdatas", ()))) + sum(len(quoted(one)) for one in swap.values)
+        more = sum(map(len, (*swap.old.texts, *swap.texts)))
         if part and (len(part) == MAX_SWAPS or size + more > MAX_DATA):
             yield part
             part, size = [], 0

@@ -11,11 +11,12 @@ from urllib.parse import quote, urlencode
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential
 from certwright.dns.hosted.answer import code_of, json_of, not_understood, refused
+from certwright.dns.hosted.listing import Listing, Page, every_item
 from certwright.dns.hosted.pace import Pace
-from certwright.dns.hosted.provider import DEFAULT_TTL, MAX_PAGES, Outdated
+from certwright.dns.hosted.provider import DEFAULT_TTL, Outdated
 from certwright.dns.hosted.record import FoundRecord, RecordProvider
 from certwright.dns.hosted.text import quoted, unquoted
-from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.dns.hosted.zones import HostedZone, ZoneList, label_of
 from certwright.dns.records import TxtRecord
 
 if TYPE_CHECKING:
@@ -140,20 +141,22 @@ class CloudflareProvider(RecordProvider):
     async def _pages(
         self, path: str, query: Mapping[str, str], size: int, zone: HostedZone | None = None
     ) -> AsyncIterator[dict[str, Any]]:
-        for page in range(1, MAX_PAGES + 1):
-            asked = urlencode({**query, "page": page, "per_page": size})
-            answer = await self._send("GET", f"{path}?{asked}", zone)
+        async def fetch(page: str) -> Page:
+            number = int(page or "1")
+            asked = urlencode({**query, "page": number, "per_page": size})
+            response, answer = await self._send("GET", f"{path}?{asked}", zone)
             items, info = answer.get("result"), answer.get("result_info")
-            for item in items if isinstance(items, list) else ():
-                if isinstance(item, dict):
-                    yield item
             last = info.get("total_pages") if isinstance(info, dict) else None
-            if not items or not isinstance(last, int) or page >= last:
-                return
+            more = items and isinstance(last, int) and number < last
+            return Page(response, items, str(number + 1) if more else "")
+
+        async for item in every_item(fetch, Listing(label_of(zone), monotonic=self._context.monotonic)):
+            if isinstance(item, dict):
+                yield item
 
     async def _send(
         self, method: str, path: str, zone: HostedZone | None, body: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
+    ) -> tuple[Response, dict[str, Any]]:
         await self._pace.turn()
         headers, content = self._headers, None
         if body is not None:
@@ -161,7 +164,7 @@ class CloudflareProvider(RecordProvider):
         response = await self._context.request(method, f"{URL}{path}", headers=headers, content=content)
         answer = json_of(response)
         if response.status == HTTPStatus.OK and answer.get("success") is True:
-            return answer
+            return response, answer
         raise self._refusal(response, answer, zone)
 
     def _refusal(self, response: Response, answer: Mapping[str, Any], zone: HostedZone | None) -> Exception:
@@ -170,7 +173,7 @@ class CloudflareProvider(RecordProvider):
             [code_of(one.get("code")) for one in errors if isinstance(one, dict)] if isinstance(errors, list) else []
         )
         code = next(iter(codes), "")
-        if {*codes} & (_EXISTS | _GONE):
+        if zone is not None and {*codes} & (_EXISTS | _GONE):
             return Outdated()
         if response.status < HTTPStatus.BAD_REQUEST:
             return not_understood(response)

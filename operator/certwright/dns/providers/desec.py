@@ -4,30 +4,28 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar, Final
-from urllib.parse import parse_qs, urlsplit
+from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, ProviderRefused, ProviderUnreachable
 from certwright.dns.hosted.answer import objects_of, refused, value_of
-from certwright.dns.hosted.json_api import JsonApi, absolute, every_page, next_page, relative, segment
-from certwright.dns.hosted.one_by_one import pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, absolute, relative, segment
+from certwright.dns.hosted.one_by_one import ZoneFields
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.quota import Limit, Quota
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
-from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
 from certwright.dns.outcomes import joined
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.record_set import Swap
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
 
-HOST: Final = "desec.io"
 LIMITS: Final = (Limit(1, 1), Limit(12, 60), Limit(80, 3600), Limit(240, 86400))
 """Changes of one domain. The API allows 2 in a second, 15 in a minute, 100 in an hour and 300 in a day: a fifth is left
 to other programs (https://desec.readthedocs.io/en/latest/rate-limits.html)."""
@@ -44,39 +42,12 @@ USUAL_TTL: Final = 3600
 """Seconds: the least that a domain allows, unless it says otherwise."""
 LONGEST_TTL: Final = 86400
 """Seconds: the API's maximum."""
+_ZONES: Final = ZoneFields("name")
 _RIGHTS: Final = (
     "the token needs the permission to write (perm_write) TXT records of the domain: a policy of its own that says so, "
     "or no policies at all"
 )
 _INVALID: Final = "the token was deleted, has expired, or may not be used from this address (allowed_subnets)"
-
-
-@dataclass(frozen=True)
-class DesecConfig:
-    """The configuration of deSEC.
-
-    Attributes:
-        token: A token of the account.
-    """
-
-    knows_zones: ClassVar[bool] = True
-
-    token: Credential = field(metadata=credential("token"))
-
-    @property
-    def destination(self) -> str:
-        """The service: all accounts share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> DesecProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The token cannot be used.
-        """
-        headers = {"Authorization": f"Token {self.token.printable('token')}"}
-        pace = pace_of(context, PER_SECOND, at_once=AT_ONCE)
-        return DesecProvider(context, _Api(context, f"https://{HOST}/api/v1", headers, pace=pace, rights=_RIGHTS))
 
 
 class _Invalid(ProviderRefused):
@@ -103,15 +74,6 @@ class _Api(JsonApi):
         del code
         return response.status == HTTPStatus.CONFLICT
 
-    async def every(self, path: str, query: Mapping[str, str], zone: HostedZone | None = None) -> list[dict[str, Any]]:
-        """Return the objects of all pages, which are linked with one another (RFC 8288). Raises `DnsError`."""
-
-        async def fetch(cursor: str) -> Page:
-            response, items = await self.exchange("GET", path, zone=zone, query={**query, "cursor": cursor})
-            return items, parse_qs(urlsplit(next_page(response)).query).get("cursor", [""])[0]
-
-        return await every_page(fetch)
-
     def _refusal(self, response: Response, code: str, zone: HostedZone | None) -> Exception:
         if response.status == HTTPStatus.UNAUTHORIZED:
             return refused(response, code, _INVALID)
@@ -126,10 +88,35 @@ class _Api(JsonApi):
 
 def _invalid(response: Response, zone: HostedZone) -> _Invalid:
     why = f"it takes no such TXT records in {zone.name}; a name that has a CNAME record can have no others"
-    error = _Invalid(str(refused(response, "", why)), host=HOST)
+    error = _Invalid(str(refused(response, "", why)), host=DesecProvider.host)
     said = value_of(response)
     error.wrong = tuple(place for place, one in enumerate(said) if one) if isinstance(said, list) else ()
     return error
+
+
+@dataclass(frozen=True)
+class DesecConfig(ServiceConfig):
+    """The configuration of deSEC.
+
+    Attributes:
+        token: A token of the account.
+    """
+
+    url = "https://desec.io/api/v1"
+    per_second = PER_SECOND
+    at_once = AT_ONCE
+    rights = _RIGHTS
+    api = _Api
+
+    token: Credential = field(metadata=credential("token"))
+
+    def headers(self) -> dict[str, str]:
+        """Return the header field of the token. Raises `InvalidCredential`."""
+        return {"Authorization": f"Token {self.token.printable('token')}"}
+
+    def provider(self, context: ProviderContext, api: JsonApi) -> DesecProvider:
+        """Return the provider."""
+        return DesecProvider(context, api)
 
 
 class DesecProvider(RecordSetProvider):
@@ -139,9 +126,9 @@ class DesecProvider(RecordSetProvider):
     are read right before, and again afterwards.
     """
 
-    host = HOST
+    host = host_of(DesecConfig.url)
 
-    def __init__(self, context: ProviderContext, api: _Api) -> None:
+    def __init__(self, context: ProviderContext, api: JsonApi) -> None:
         super().__init__()
         self._api = api
         self._context = context
@@ -158,10 +145,12 @@ class DesecProvider(RecordSetProvider):
         if len(names) == 1:
             path = f"{_sets(zone)}{segment(relative(names[0], zone, '@'))}/TXT/"
             items = objects_of([await self._api.call("GET", path, zone=zone, may_be_gone=True)])
-        else:
-            items = await self._api.every(_sets(zone), {"type": "TXT"}, zone)
-        found = [_read(item, zone) for item in items if item.get("type") == "TXT"]
-        return [one for one in found if one.name in names]
+            return [one for item in items if (one := _read(item, zone)) is not None and one.name in names]
+        return [
+            one
+            async for item in self._api.linked(_sets(zone), "cursor", query={"type": "TXT"}, zone=zone)
+            if (one := _read(item, zone)) is not None and one.name in names
+        ]
 
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
         """Create sets and replace them, all of each kind together.
@@ -213,10 +202,7 @@ class DesecProvider(RecordSetProvider):
             quota.count()
 
     def _written(self, zone: HostedZone, swap: Swap) -> dict[str, Any]:
-        # Those of others stay as they are written.
-        kept = swap.old.version or {}
-        values = [kept.get(value) or quoted(value) for value in swap.values]
-        found: dict[str, Any] = {"subname": relative(swap.name, zone), "type": "TXT", "records": values}
+        found: dict[str, Any] = {"subname": relative(swap.name, zone), "type": "TXT", "records": swap.texts}
         if not swap.old.values:
             found["ttl"] = min(max(swap.ttl, self._least_ttl.get(zone.id, USUAL_TTL)), LONGEST_TTL)
         # Without a TTL the API creates nothing: what is replaced has to be there still.
@@ -244,9 +230,15 @@ class DesecProvider(RecordSetProvider):
         return quota
 
     async def _list_zones(self) -> list[HostedZone]:
-        items = await self._api.every("/domains/", {})
-        self._least_ttl = {str(item.get("name")).lower(): _ttl(item.get("minimum_ttl")) for item in items}
-        return zones_named(items, "name")
+        zones: list[HostedZone] = []
+        least: dict[str, int] = {}
+        async for item in self._api.linked("/domains/", "cursor"):
+            if (zone := _ZONES.zone(item)) is not None:
+                zones.append(zone)
+                if (ttl := _ttl(item.get("minimum_ttl"))) != USUAL_TTL:
+                    least[zone.id] = ttl
+        self._least_ttl = least
+        return zones
 
 
 def _sets(zone: HostedZone) -> str:
@@ -263,18 +255,16 @@ def _used_up(zone: HostedZone, limit: Limit, wait: float) -> ProviderUnreachable
         f"deSEC limits how often a domain is changed, and {zone.name} was changed {limit.most} times in the last "
         f"{period}: the next change waits"
     )
-    return ProviderUnreachable(message, host=HOST, retry_after=wait)
+    return ProviderUnreachable(message, host=DesecProvider.host, retry_after=wait)
 
 
 def _ttl(said: Any) -> int:
     return said if isinstance(said, int) and 0 < said <= LONGEST_TTL else USUAL_TTL
 
 
-def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet:
-    """Read a set. Its version is how each value is written."""
-    found, ttl = item.get("records"), item.get("ttl")
-    written = {unquoted(str(text)): str(text) for text in found} if isinstance(found, list) else {}
+def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet | None:
+    """Read a set, if it is one of TXT records."""
+    if item.get("type") != "TXT":
+        return None
     # With a dot at its end: what it is below the zone may end in the zone's own name.
-    return RecordSet(
-        absolute(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written
-    )
+    return RecordSet.of(absolute(item.get("name"), zone), item.get("records"), item.get("ttl"))

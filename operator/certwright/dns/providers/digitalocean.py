@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.config import ServiceConfig
 from certwright.dns.hosted.json_api import JsonApi, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, zones_named
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, RecordFields, ZoneFields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -61,19 +61,19 @@ class DigitalOceanProvider(OneByOneProvider):
 
     async def list_zones(self) -> list[HostedZone]:
         """List the domains."""
-        return zones_named(await self.api.numbered("/domains", "domains", size=_PAGE), "name")
+        return await ZoneFields("name").listed(self.api.numbered("/domains", "domains", size=_PAGE))
 
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
         """Find the TXT records at some names."""
         filters: list[dict[str, str]] = [{"name": name} for name in names] if len(names) <= FEW_NAMES else [{}]
-        items = [
+        items = (
             item
             for one in filters
-            for item in await self.api.numbered(
+            async for item in self.api.numbered(
                 _records(zone), "domain_records", size=_PAGE, query={"type": "TXT", **one}, zone=zone
             )
-        ]
-        return found_among(items, names, zone, value="data")
+        )
+        return await RecordFields("data").listed(items, names, zone)
 
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
         """Create a record."""

@@ -10,31 +10,21 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import ProviderRefused
 from certwright.dns.hosted.answer import objects_of
-from certwright.dns.hosted.json_api import (
-    JsonApi,
-    bearer,
-    below,
-    every_page,
-    field_of,
-    next_page,
-    relative,
-    segment,
-)
-from certwright.dns.hosted.one_by_one import FEW_NAMES, each, pace_of, zones_named
+from certwright.dns.hosted.config import ServiceConfig
+from certwright.dns.hosted.json_api import JsonApi, below, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import FEW_NAMES, ZoneFields, each
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
-from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.record_set import Swap
     from certwright.dns.provider import ProviderContext
 
-HOST: Final = "api.gandi.net"
-PAGE: Final = 500
+_PAGE: Final = ("per_page", 500)
 """Items of a page; the API may give fewer."""
 PER_SECOND: Final = 4.0
 AT_ONCE: Final = 10
@@ -49,39 +39,6 @@ _RIGHTS: Final = (
 )
 
 
-@dataclass(frozen=True)
-class GandiConfig:
-    """The configuration of Gandi.
-
-    Attributes:
-        token: A personal access token.
-        sharing_id: The ID of the organization whose domains are used; None for all that the token may see.
-    """
-
-    knows_zones: ClassVar[bool] = True
-    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=20)
-    """So long it may take until a change is served."""
-
-    token: Credential = field(metadata=credential("personal access token"))
-    sharing_id: str | None = None
-
-    @property
-    def destination(self) -> str:
-        """The service: all organizations share one set of zones."""
-        return HOST
-
-    def build(self, context: ProviderContext) -> GandiProvider:
-        """Create the provider.
-
-        Raises:
-            InvalidCredential: The token cannot be used.
-        """
-        headers = bearer(self.token.printable("personal access token"))
-        pace = pace_of(context, PER_SECOND, at_once=AT_ONCE)
-        api = _Api(context, f"https://{HOST}/v5/livedns", headers, pace=pace, rights=_RIGHTS)
-        return GandiProvider(context, api, self.sharing_id)
-
-
 class _Api(JsonApi):
     def code(self, answer: Any) -> object:
         return field_of(answer, "cause")
@@ -91,17 +48,30 @@ class _Api(JsonApi):
         if method not in ("PUT", "DELETE"):
             await super().turn(method)
 
-    async def every(self, path: str, query: Mapping[str, str], zone: HostedZone | None = None) -> list[dict[str, Any]]:
-        """Return the objects of all pages. Raises `DnsError`."""
 
-        async def fetch(page: str) -> Page:
-            number = int(page or "1")
-            asked = {**query, "page": str(number), "per_page": str(PAGE)}
-            response, items = await self.exchange("GET", path, zone=zone, query=asked)
-            full = isinstance(items, list) and len(items) >= PAGE
-            return items, str(number + 1) if full or next_page(response) else ""
+@dataclass(frozen=True)
+class GandiConfig(ServiceConfig):
+    """The configuration of Gandi.
 
-        return await every_page(fetch)
+    Attributes:
+        token: A personal access token.
+        sharing_id: The ID of the organization whose domains are used; None for all that the token may see.
+    """
+
+    url = "https://api.gandi.net/v5/livedns"
+    per_second = PER_SECOND
+    at_once = AT_ONCE
+    rights = _RIGHTS
+    api = _Api
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=20)
+    """So long it may take until a change is served."""
+
+    token: Credential = field(metadata=credential("personal access token"))
+    sharing_id: str | None = None
+
+    def provider(self, context: ProviderContext, api: JsonApi) -> GandiProvider:
+        """Return the provider."""
+        return GandiProvider(context, api, self.sharing_id)
 
 
 class GandiProvider(RecordSetProvider):
@@ -111,9 +81,9 @@ class GandiProvider(RecordSetProvider):
     is read right before, and again afterwards.
     """
 
-    host = HOST
+    host = host_of(GandiConfig.url)
 
-    def __init__(self, context: ProviderContext, api: _Api, sharing_id: str | None) -> None:
+    def __init__(self, context: ProviderContext, api: JsonApi, sharing_id: str | None) -> None:
         super().__init__()
         self._api = api
         self._filter = {} if sharing_id is None else {"sharing_id": sharing_id}
@@ -129,11 +99,13 @@ class GandiProvider(RecordSetProvider):
         """Read the sets at some names; of many names, all sets of the zone."""
         if len(names) <= FEW_NAMES:
             answers = [await self._api.call("GET", _set(zone, name), zone=zone, may_be_gone=True) for name in names]
-            items = objects_of(answers)
-        else:
-            items = await self._api.every(_records(zone), {}, zone)
-        found = [_read(item, zone) for item in items if item.get("rrset_type") == "TXT"]
-        return [one for one in found if one.name in names]
+            found = (_read(item, zone) for item in objects_of(answers))
+            return [one for one in found if one is not None and one.name in names]
+        return [
+            one
+            async for item in self._api.numbered(_records(zone), None, size=_PAGE, zone=zone)
+            if (one := _read(item, zone)) is not None and one.name in names
+        ]
 
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
         """Write sets, a few at a time, and look whether those that were replaced are as they were written.
@@ -165,7 +137,8 @@ class GandiProvider(RecordSetProvider):
             raise
 
     async def _list_zones(self) -> list[HostedZone]:
-        return zones_named(await self._api.every("/domains", self._filter), "fqdn")
+        items = self._api.numbered("/domains", None, size=_PAGE, query=self._filter)
+        return await ZoneFields("fqdn").listed(items)
 
 
 def _records(zone: HostedZone) -> str:
@@ -177,15 +150,11 @@ def _set(zone: HostedZone, name: str) -> str:
 
 
 def _written(swap: Swap) -> dict[str, Any]:
-    # Those of others stay as they are written.
-    kept = swap.old.version or {}
-    values = [kept.get(value) or quoted(value) for value in swap.values]
-    return {"rrset_values": values, "rrset_ttl": min(max(swap.ttl, LEAST_TTL), LONGEST_TTL)}
+    return {"rrset_values": swap.texts, "rrset_ttl": min(max(swap.ttl, LEAST_TTL), LONGEST_TTL)}
 
 
-def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet:
-    """Read a set. Its version is how each value is written."""
-    found, ttl = item.get("rrset_values"), item.get("rrset_ttl")
-    written = {unquoted(str(text)): str(text) for text in found} if isinstance(found, list) else {}
-    name = below(item.get("rrset_name"), zone)
-    return RecordSet(name, frozenset(written), ttl if isinstance(ttl, int) else None, written)
+def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet | None:
+    """Read a set, if it is one of TXT records."""
+    if item.get("rrset_type") != "TXT":
+        return None
+    return RecordSet.of(below(item.get("rrset_name"), zone), item.get("rrset_values"), item.get("rrset_ttl"))

@@ -10,17 +10,17 @@ from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential
 from certwright.dns.hosted.answer import objects_of
 from certwright.dns.hosted.config import ServiceConfig
-from certwright.dns.hosted.json_api import JsonApi, bearer, below, every_page, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import zones_named
+from certwright.dns.hosted.json_api import JsonApi, bearer, below, field_of, is_full, relative, segment
+from certwright.dns.hosted.listing import Page
+from certwright.dns.hosted.one_by_one import ZoneFields
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
 from certwright.dns.hosted.text import plain
 from certwright.dns.hosted.zones import HostedZone, ZoneList
 from certwright.http.url import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.record_set import Swap
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
@@ -99,14 +99,18 @@ class GodaddyProvider(RecordSetProvider):
 
     async def read(self, zone: HostedZone, names: Sequence[str]) -> list[RecordSet]:
         """Read the sets at some names: one by itself, several from all TXT records of the zone."""
-        if len(names) == 1:
-            items = objects_of(await self._api.call("GET", _set(zone, names[0]), zone=zone, may_be_gone=True))
-        else:
-            items = await self._all(zone)
         found: dict[str, list[dict[str, Any]]] = {}
-        for item in items:
+
+        def keep(item: dict[str, Any]) -> None:
             if item.get("type") == "TXT" and (name := below(item.get("name"), zone)) in names:
                 found.setdefault(name, []).append(item)
+
+        if len(names) == 1:
+            for item in objects_of(await self._api.call("GET", _set(zone, names[0]), zone=zone, may_be_gone=True)):
+                keep(item)
+        else:
+            async for item in self._all(zone):
+                keep(item)
         return [_read(name, its) for name, its in found.items()]
 
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
@@ -126,23 +130,23 @@ class GodaddyProvider(RecordSetProvider):
         kept = [_written(relative(swap.name, zone, "@"), value, swap.ttl) for value in swap.values]
         await self._api.call("PUT", _set(zone, swap.name), zone=zone, body=kept)
 
-    async def _all(self, zone: HostedZone) -> list[dict[str, Any]]:
+    def _all(self, zone: HostedZone) -> AsyncIterator[dict[str, Any]]:
         async def fetch(offset: str) -> Page:
             query = {"limit": str(RECORDS_A_PAGE), "offset": offset or "0"}
-            items = await self._api.call("GET", f"{_records(zone)}/TXT", zone=zone, query=query)
-            full = isinstance(items, list) and len(items) >= RECORDS_A_PAGE
-            return items, str(int(offset or "0") + RECORDS_A_PAGE) if full else ""
+            response, items = await self._api.exchange("GET", f"{_records(zone)}/TXT", zone=zone, query=query)
+            more = is_full(items, RECORDS_A_PAGE)
+            return Page(response, items, str(int(offset or "0") + RECORDS_A_PAGE) if more else "")
 
-        return await every_page(fetch)
+        return self._api.every(fetch, zone)
 
     async def _list_zones(self) -> list[HostedZone]:
         async def fetch(marker: str) -> Page:
             query = {"statuses": "ACTIVE", "limit": str(ZONES_A_PAGE), **({"marker": marker} if marker else {})}
-            items = await self._api.call("GET", "/domains", query=query)
-            full = isinstance(items, list) and len(items) >= ZONES_A_PAGE
-            return items, str(field_of(items[-1], "domain") or "") if full else ""
+            response, items = await self._api.exchange("GET", "/domains", query=query)
+            more = is_full(items, ZONES_A_PAGE)
+            return Page(response, items, str(field_of(items[-1], "domain") or "") if more else "")
 
-        return zones_named(await every_page(fetch), "domain")
+        return await ZoneFields("domain").listed(self._api.every(fetch))
 
 
 def _read(name: str, items: Sequence[Mapping[str, Any]]) -> RecordSet:

@@ -11,7 +11,7 @@ from certwright.dns.hosted.answer import code_of, objects_of
 from certwright.dns.hosted.changes import PendingChanges
 from certwright.dns.hosted.config import ServiceConfig
 from certwright.dns.hosted.json_api import JsonApi, below, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, zones_named
+from certwright.dns.hosted.one_by_one import FEW_NAMES, ZoneFields
 from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider
 from certwright.dns.hosted.text import quoted, unquoted
@@ -34,6 +34,8 @@ AT_ONCE: Final = 200
 LEAST_TTL: Final = 60
 """Seconds."""
 _RIGHTS: Final = "the API token needs the permission Read & Write, in the project of the zone"
+_ZONES: Final = ZoneFields("name", "id", accepts=lambda item: item.get("mode") != "secondary")
+"""A secondary zone is written elsewhere."""
 _RUNNING: Final = "Hetzner is still publishing the change (running)"
 
 
@@ -95,15 +97,14 @@ class HetznerProvider(RecordSetProvider):
         filters: list[dict[str, str]] = [{}]
         if len(names) <= FEW_NAMES:
             filters = [{"name": relative(name, zone, "@")} for name in names]
-        items = [
-            item
+        return [
+            found
             for one in filters
-            for item in await self._api.numbered(
+            async for item in self._api.numbered(
                 f"{_path(zone)}/rrsets", "rrsets", size=_PAGE, query={"type": "TXT", **one}, zone=zone
             )
+            if item.get("type") == "TXT" and (found := _read(item, zone)).name in names
         ]
-        found = (_read(item, zone) for item in items if item.get("type") == "TXT")
-        return [one for one in found if one.name in names]
 
     async def swap(self, zone: HostedZone, swaps: Sequence[Swap]) -> None:
         """Add values to sets and remove them, one set after the other; the error names those that were not changed."""
@@ -135,8 +136,7 @@ class HetznerProvider(RecordSetProvider):
 
     async def _remove(self, zone: HostedZone, swap: Swap) -> None:
         # As the API writes them: it compares the texts.
-        written = swap.old.version or {}
-        body = {"records": [{"value": written.get(value) or quoted(value)} for value in sorted(swap.remove)]}
+        body = {"records": [{"value": text} for text in swap.old.texts if unquoted(text) in swap.remove]}
         path = _action(zone, swap.name, "remove_records")
         if await self._api.call("POST", path, zone=zone, body=body, may_be_gone=True) is None:
             raise Outdated
@@ -169,9 +169,7 @@ class HetznerProvider(RecordSetProvider):
         return _RUNNING if status == "running" else ""
 
     async def _list_zones(self) -> list[HostedZone]:
-        items = await self._api.numbered("/zones", "zones", size=_PAGE)
-        # A secondary zone is written elsewhere.
-        return zones_named([item for item in items if item.get("mode") != "secondary"], "name", "id")
+        return await _ZONES.listed(self._api.numbered("/zones", "zones", size=_PAGE))
 
 
 def _path(zone: HostedZone) -> str:
@@ -183,7 +181,5 @@ def _action(zone: HostedZone, name: str, action: str) -> str:
 
 
 def _read(item: Mapping[str, Any], zone: HostedZone) -> RecordSet:
-    """Read a set. Its version is how each value is written."""
     texts = [str(one.get("value") or "") for one in objects_of(item.get("records"))]
-    written, ttl = {unquoted(text): text for text in texts}, item.get("ttl")
-    return RecordSet(below(item.get("name"), zone), frozenset(written), ttl if isinstance(ttl, int) else None, written)
+    return RecordSet.of(below(item.get("name"), zone), texts, item.get("ttl"))

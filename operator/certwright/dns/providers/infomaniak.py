@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import ProviderRefused
 from certwright.dns.hosted.config import ServiceConfig
-from certwright.dns.hosted.json_api import JsonApi, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneRecords, found_among
+from certwright.dns.hosted.json_api import JsonApi, below, field_of, relative, segment
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneRecords, RecordFields
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.hosted.zones import ZoneLookup
 
@@ -87,14 +87,14 @@ class InfomaniakProvider(OneByOneRecords):
         filters: list[dict[str, str]] = [{}]
         if len(names) <= FEW_NAMES:
             filters = [{"filter[source]": relative(name, zone, _APEX)} for name in names]
-        items = [
-            {**item, "source": str(item.get("source") or "").strip(".")}
+        items = (
+            item
             for one in filters
-            for item in await self.api.numbered(
+            async for item in self.api.numbered(
                 _records(zone), "data", size=_PAGE, query={"filter[types][]": "TXT", **one}, zone=zone
             )
-        ]
-        return found_among(items, names, zone, name="source", value="target", read=unquoted)
+        )
+        return await _RECORDS.listed(items, names, zone)
 
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
         """Create a record."""
@@ -118,6 +118,13 @@ class InfomaniakProvider(OneByOneRecords):
                 return False
             raise
         return field_of(answer, "data") is True
+
+
+def _place(name: Any, zone: HostedZone) -> str:
+    return below(str(name or "").strip(_APEX), zone)
+
+
+_RECORDS: Final = RecordFields("target", name="source", read=unquoted, place=_place)
 
 
 def _records(zone: HostedZone) -> str:

@@ -10,7 +10,7 @@ from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.answer import objects_of
 from certwright.dns.hosted.config import ServiceConfig
 from certwright.dns.hosted.json_api import JsonApi, absolute, field_of, segment
-from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, zones_named
+from certwright.dns.hosted.one_by_one import OneByOneProvider, RecordFields, ZoneFields
 from certwright.dns.hosted.text import unquoted
 
 if TYPE_CHECKING:
@@ -25,6 +25,8 @@ PER_SECOND: Final = 2.0
 """The API throttles; how soon is not documented."""
 MOST: Final = 100
 """Records of one request: a body stays short."""
+_ZONES: Final = ZoneFields("name", "id", accepts=lambda item: item.get("type") != "SLAVE")
+_RECORDS: Final = RecordFields("content", read=unquoted, place=absolute)
 _RIGHTS: Final = (
     "the API key has to be written as <public prefix>.<secret>, and to belong to the contract of the domain"
 )
@@ -71,15 +73,13 @@ class IonosProvider(OneByOneProvider):
 
     async def list_zones(self) -> list[HostedZone]:
         """List the zones; IONOS serves those that are native."""
-        listed = objects_of(await self.api.call("GET", "/zones"))
-        return zones_named((one for one in listed if one.get("type") != "SLAVE"), "name", "id")
+        return _ZONES.among(objects_of(await self.api.call("GET", "/zones")))
 
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
         """Find the TXT records at some names."""
         query = {"recordType": "TXT", **({"recordName": names[0]} if len(names) == 1 else {})}
         answer = await self.api.call("GET", f"/zones/{segment(zone.id)}", zone=zone, query=query)
-        items = objects_of(field_of(answer, "records"))
-        return found_among(items, names, zone, value="content", read=unquoted, place=absolute)
+        return _RECORDS.among(objects_of(field_of(answer, "records")), names, zone)
 
     async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[FoundRecord]) -> None:
         """Delete records, then create the others together."""

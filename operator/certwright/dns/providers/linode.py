@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.config import ServiceConfig
 from certwright.dns.hosted.json_api import JsonApi, relative, segment
-from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, zones_named
+from certwright.dns.hosted.one_by_one import OneByOneProvider, RecordFields, ZoneFields
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,10 @@ PER_SECOND: Final = 3.0
 """200 requests a minute for lists, 1600 for all else."""
 _PAGE: Final = ("page_size", 500)
 """Items of a page: the API's maximum."""
+_ZONES: Final = ZoneFields(
+    "domain", "id", accepts=lambda item: item.get("type") != "slave" and item.get("status") != "disabled"
+)
+_RECORDS: Final = RecordFields("target")
 _RIGHTS: Final = "the personal access token needs Read/Write access to Domains, as its user does"
 
 
@@ -57,14 +61,12 @@ class LinodeProvider(OneByOneProvider):
 
     async def list_zones(self) -> list[HostedZone]:
         """List the domains; one that is secondary or disabled is not written here."""
-        listed = await self.api.numbered("/domains", "data", size=_PAGE)
-        served = (one for one in listed if one.get("type") != "slave" and one.get("status") != "disabled")
-        return zones_named(served, "domain", "id")
+        return await _ZONES.listed(self.api.numbered("/domains", "data", size=_PAGE))
 
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
         """Find the TXT records at some names: the API has no filter for them."""
-        items = await self.api.numbered(_records(zone), "data", size=_PAGE, zone=zone)
-        return found_among(items, names, zone, value="target")
+        items = self.api.numbered(_records(zone), "data", size=_PAGE, zone=zone)
+        return await _RECORDS.listed(items, names, zone)
 
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
         """Create a record; the API rounds its TTL up to one that it has."""

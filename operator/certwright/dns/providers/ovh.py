@@ -12,7 +12,7 @@ from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, InvalidCredential
 from certwright.dns.hosted.answer import code_of, not_understood, refused, value_of
 from certwright.dns.hosted.json_api import JsonApi, bearer, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.one_by_one import OneByOneProvider, RecordFields, ZoneFields, pace_of
 from certwright.dns.hosted.text import unquoted
 from certwright.dns.hosted.token import Token, TokenCache, token_from
 from certwright.dns.outcomes import caught
@@ -56,6 +56,7 @@ _RIGHTS: Final = (
 )
 _NOT_ALLOWED: Final = frozenset({"NOT_CREDENTIAL", "NOT_GRANTED_CALL", "QUERY_TIME_OUT"})
 """Of errors that may come with HTTP 400: no valid key, no right, a signature that has expired."""
+_RECORDS: Final = RecordFields("target", name="subDomain", kind="fieldType", read=unquoted)
 _ONE: Final = "OVH needs an application key with its secret and a consumer key, or a client ID with its secret"
 
 
@@ -210,7 +211,7 @@ class OvhProvider(OneByOneProvider):
         """List the zones."""
         names = await self.api.call("GET", "/domain/zone")
         listed = names if isinstance(names, list) else []
-        return zones_named(({"name": name} for name in listed if isinstance(name, str)), "name")
+        return ZoneFields("name").among({"name": name} for name in listed if isinstance(name, str))
 
     async def make(self, zone: HostedZone, change: Change) -> None:
         """Make a change and have it served; what an interrupted one left unserved as well."""
@@ -228,15 +229,7 @@ class OvhProvider(OneByOneProvider):
         if ids is None or len(ids) > len(names):
             ids = [one for name in names for one in await self._ids(zone, {"subDomain": relative(name, zone)})]
         items = [await self._record(zone, one) for one in ids]
-        return found_among(
-            (item for item in items if item),
-            names,
-            zone,
-            name="subDomain",
-            value="target",
-            kind="fieldType",
-            read=unquoted,
-        )
+        return _RECORDS.among((item for item in items if item), names, zone)
 
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
         """Create a record."""

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.answer import objects_of
-from certwright.dns.hosted.json_api import JsonApi, absolute, every_page, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, pace_of, zones_named
+from certwright.dns.hosted.json_api import JsonApi, absolute, field_of, is_full, relative, segment
+from certwright.dns.hosted.listing import Page
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, RecordFields, ZoneFields, pace_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.record import FoundRecord
     from certwright.dns.hosted.zones import HostedZone
     from certwright.dns.provider import ProviderContext
@@ -72,9 +72,11 @@ class _Api(JsonApi):
         super().__init__(context, f"https://{HOST}/api/json/v3", {}, pace=pace, rights=_RIGHTS)
         self._keys = keys
 
-    async def post(self, path: str, *, zone: HostedZone | None = None, body: Mapping[str, str] | None = None) -> Any:
-        """Send a request, with the keys."""
-        return await self.call("POST", path, zone=zone, body={**(body or {}), **self._keys})
+    async def post(
+        self, path: str, *, zone: HostedZone | None = None, body: Mapping[str, str] | None = None
+    ) -> tuple[Response, Any]:
+        """Send a request, with the keys; return its answer and what that holds."""
+        return await self.exchange("POST", path, zone=zone, body={**(body or {}), **self._keys})
 
     def failed(self, response: Response, answer: Any) -> bool:
         return super().failed(response, answer) or field_of(answer, "status") != "SUCCESS"
@@ -96,12 +98,12 @@ class PorkbunProvider(OneByOneProvider):
         """List the domains."""
 
         async def fetch(start: str) -> Page:
-            answer = await self.api.post("/domain/listAll", body={"start": start or "0"})
+            response, answer = await self.api.post("/domain/listAll", body={"start": start or "0"})
             items = field_of(answer, "domains")
-            full = isinstance(items, list) and len(items) >= ZONES_A_PAGE
-            return items, str(int(start or "0") + ZONES_A_PAGE) if full else ""
+            more = is_full(items, ZONES_A_PAGE)
+            return Page(response, items, str(int(start or "0") + ZONES_A_PAGE) if more else "")
 
-        return zones_named(await every_page(fetch), "domain")
+        return await ZoneFields("domain").listed(self.api.every(fetch))
 
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
         """Find the TXT records at some names."""
@@ -109,12 +111,9 @@ class PorkbunProvider(OneByOneProvider):
         paths = [f"/dns/retrieve/{domain}"]
         if len(names) <= FEW_NAMES:
             paths = [f"/dns/retrieveByNameType/{domain}/TXT/{segment(relative(name, zone))}" for name in names]
-        items = [
-            item
-            for path in paths
-            for item in objects_of(field_of(await self.api.post(path.rstrip("/"), zone=zone), "records"))
-        ]
-        return found_among(items, names, zone, value="content", place=absolute)
+        answers = [(await self.api.post(path.rstrip("/"), zone=zone))[1] for path in paths]
+        items = (item for answer in answers for item in objects_of(field_of(answer, "records")))
+        return RecordFields("content", place=absolute).among(items, names, zone)
 
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
         """Create a record."""

@@ -19,7 +19,7 @@ from urllib.parse import quote, urlencode
 from certwright.dns.cache import ExpiringCache
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import ProviderRefused, ProviderUnreachable
-from certwright.dns.hosted.answer import not_understood, refused
+from certwright.dns.hosted.answer import not_understood, refused, value_of
 from certwright.dns.hosted.provider import DEFAULT_TTL, Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider, Swap
 from certwright.dns.hosted.text import quoted, unquoted
@@ -190,7 +190,8 @@ class PowerdnsProvider(RecordSetProvider):
         ]
         # `example.com..inside` is a variant of a zone, which only some clients are answered from (views, 5.0).
         public = [one for one in zones if ".." not in one["name"]]
-        self._kinds = {one["id"]: str(one.get("kind")).lower() for one in public}
+        kinds = ((one["id"], str(one.get("kind")).lower()) for one in public)
+        self._kinds = {zone_id: kind for zone_id, kind in kinds if kind in _COPIES | _NOTIFYING}
         return [HostedZone(one["id"], one["name"].rstrip(".").lower()) for one in public]
 
     async def _can_extend(self) -> bool:
@@ -238,7 +239,9 @@ class PowerdnsProvider(RecordSetProvider):
         if response.status == HTTPStatus.NO_CONTENT:
             return None
         if response.status == HTTPStatus.OK:
-            return _json(response)
+            if (found := value_of(response)) is None:
+                raise not_understood(response)
+            return found
         raise self._refusal(response, zone)
 
     def _refusal(self, response: Response, zone: HostedZone | None) -> Exception:
@@ -296,13 +299,6 @@ def _whole(swap: Swap) -> dict[str, Any]:
     ]
     records = kept + [{"content": quoted(value), "disabled": False} for value in sorted(swap.add)]
     return {"name": f"{swap.name}.", "type": "TXT", "ttl": swap.ttl, "changetype": "REPLACE", "records": records}
-
-
-def _json(response: Response) -> Any:
-    try:
-        return json.loads(response.body)
-    except (ValueError, RecursionError):
-        raise not_understood(response) from None
 
 
 def _path(zone: HostedZone) -> str:

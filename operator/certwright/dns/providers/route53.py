@@ -20,10 +20,11 @@ from certwright.dns.credential import Credential, IdentityToken, credential
 from certwright.dns.errors import InvalidCredential, ProviderUnreachable
 from certwright.dns.hosted.answer import not_understood, refused
 from certwright.dns.hosted.changes import PendingChanges
-from certwright.dns.hosted.provider import MAX_PAGES, Outdated
+from certwright.dns.hosted.listing import Listing
+from certwright.dns.hosted.provider import Outdated
 from certwright.dns.hosted.record_set import RecordSet, RecordSetProvider, Swap
 from certwright.dns.hosted.text import unquoted
-from certwright.dns.hosted.zones import HostedZone, ZoneList
+from certwright.dns.hosted.zones import HostedZone, ZoneList, label_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -197,20 +198,19 @@ class Route53Provider(RecordSetProvider):
         found: dict[str, dict[str, StoredSet]] = {}
         start: dict[str, str] = {}
         size = FEW if len(wanted) == 1 else SETS_A_PAGE
-        for _ in range(MAX_PAGES):
-            if not start:
-                if not wanted:
-                    break
-                start = {"name": wanted[0], "type": "TXT"}
-            page = await self._get(
+        listing = Listing(label_of(zone), monotonic=self._session.context.monotonic)
+        while wanted:
+            start = start or {"name": wanted[0], "type": "TXT"}
+            response, page = await self._get(
                 f"/hostedzone/{zone.id}/rrset", {**start, "maxitems": str(size)}, "ListResourceRecordSets", zone
             )
-            for element in page.iterfind("{*}ResourceRecordSets/{*}ResourceRecordSet"):
+            elements = page.findall("{*}ResourceRecordSets/{*}ResourceRecordSet")
+            for element in elements:
                 if (one := read_set(element)) is not None and one.name in names:
                     found.setdefault(one.name, {})[one.identifier] = one
             wanted, start = _after(page, wanted)
-        else:
-            raise ProviderUnreachable(f"the list of records of {zone.name or zone.id} has no end", host=self.host)
+            following = tuple(sorted(start.items())) or wanted[:1]
+            listing.count(response, len(elements), following and (len(wanted), *following))
         return [
             RecordSet(
                 name,
@@ -266,29 +266,36 @@ class Route53Provider(RecordSetProvider):
 
     async def _list_zones(self) -> list[HostedZone]:
         zones: list[HostedZone] = []
-        query = {"maxitems": str(ZONES_A_PAGE)}
-        for _ in range(MAX_PAGES):
-            page = await self._get("/hostedzonesbyname", query, "ListHostedZonesByName")
+        query: dict[str, str] = {}
+        listing = Listing(monotonic=self._session.context.monotonic)
+        while True:
+            asked = {"maxitems": str(ZONES_A_PAGE), **query}
+            response, page = await self._get("/hostedzonesbyname", asked, "ListHostedZonesByName")
             zones += _public_zones(page)
-            if text_of(page, "IsTruncated") != "true":
-                break
-            query |= {
+            is_last = text_of(page, "IsTruncated") != "true"
+            query = {
                 "dnsname": text_of(page, "NextDNSName"),
                 "hostedzoneid": _bare(text_of(page, "NextHostedZoneId")) or "",
             }
-        return zones
+            listing.count(
+                response, len(page.findall("{*}HostedZones/{*}HostedZone")), () if is_last else (*query.values(),)
+            )
+            if is_last:
+                return zones
 
     async def _ask(self, change_id: str) -> str:
         if self._session.pace.is_busy:
             return _DISTRIBUTING
-        page = await self._get(f"/change/{change_id}", {}, "GetChange")
+        _, page = await self._get(f"/change/{change_id}", {}, "GetChange")
         return "" if text_of(page, "ChangeInfo", "Status") == "INSYNC" else _DISTRIBUTING
 
-    async def _get(self, path: str, query: Mapping[str, str], action: str, zone: HostedZone | None = None) -> Element:
+    async def _get(
+        self, path: str, query: Mapping[str, str], action: str, zone: HostedZone | None = None
+    ) -> tuple[Response, Element]:
         response = await self._send("GET", path, query=query)
         if response.status != HTTPStatus.OK:
             raise self._refusal(response, action, zone)
-        return await xml_of(response)
+        return response, await xml_of(response)
 
     async def _send(
         self, method: str, path: str, *, query: Mapping[str, str] | None = None, content: bytes | None = None
@@ -329,6 +336,16 @@ def _public_zones(page: Element) -> Iterator[HostedZone]:
             yield HostedZone(zone_id, name)
 
 
+def _next_zone(page: Element) -> dict[str, str]:
+    """Return where a list of zones goes on; empty if it does not."""
+    if text_of(page, "IsTruncated") != "true":
+        return {}
+    return {
+        "dnsname": text_of(page, "NextDNSName"),
+        "hostedzoneid": _bare(text_of(page, "NextHostedZoneId")) or "",
+    }
+
+
 def _bare(text: str) -> str | None:
     found = _ID.fullmatch(text)
     return found[1] if found else None
@@ -351,6 +368,8 @@ def _after(page: Element, wanted: Sequence[str]) -> tuple[list[str], dict[str, s
         # How it sorts what it escapes is not known: the next page is read in any case.
         return list(wanted), following
     name = written.rstrip(".").lower()
-    left = [one for one in wanted if _sort_key(one) >= _sort_key(name)]
+    # Of one name, sets are sorted by their types.
+    reached = (_sort_key(name), following["type"])
+    left = [one for one in wanted if (_sort_key(one), "TXT") >= reached]
     # The sets of one name may be on two pages.
     return left, following if identifier and left and left[0] == name else {}

@@ -12,16 +12,16 @@ from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError
 from certwright.dns.hosted.answer import objects_of
 from certwright.dns.hosted.config import ServiceConfig
-from certwright.dns.hosted.json_api import JsonApi, every_page, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, found_among, zones_named
+from certwright.dns.hosted.json_api import JsonApi, field_of, relative, segment
+from certwright.dns.hosted.listing import Page
+from certwright.dns.hosted.one_by_one import FEW_NAMES, OneByOneProvider, RecordFields, ZoneFields
 from certwright.dns.hosted.record import FoundRecord
 from certwright.dns.hosted.text import quoted, unquoted
 from certwright.dns.records import TxtRecord
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.zones import HostedZone
     from certwright.dns.provider import ProviderContext
     from certwright.http.message import Response
@@ -32,6 +32,7 @@ MOST: Final = 100
 """Records of one request: a body stays short."""
 PER_SECOND: Final = 5.0
 """What the API allows is not documented."""
+_RECORDS: Final = RecordFields("data", read=unquoted)
 _RIGHTS: Final = (
     "the API key needs the permission set DomainsDNSFullAccess in the Project of the zone, which is the one that "
     "projectID names if it is set"
@@ -88,22 +89,25 @@ class ScalewayProvider(OneByOneProvider):
     async def list_zones(self) -> list[HostedZone]:
         """List the zones, those of subdomains as well."""
         query = {"project_id": self._project_id} if self._project_id else {}
-        items = await self._list("/dns-zones", "dns_zones", query)
-        # Whatever the API makes of the parameter.
-        of_project = [one for one in items if self._project_id in (None, one.get("project_id"))]
-        return zones_named(({"name": _zone_name(one)} for one in of_project), "name")
+        return await ZoneFields("name").listed(
+            {"name": _zone_name(one)}
+            async for one in self._list("/dns-zones", "dns_zones", query)
+            # Whatever the API makes of the parameter.
+            if self._project_id in (None, one.get("project_id"))
+        )
 
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
         """Find the TXT records at some names; an empty name, which is the zone's own, is no filter for the API."""
         filters: list[dict[str, str]] = [{}]
         if len(names) <= FEW_NAMES and zone.name not in names:
             filters = [{"name": relative(name, zone)} for name in names]
-        items = [
-            item
+        return [
+            found
             for one in filters
-            for item in await self._list(_records(zone), "records", {"type": "TXT", **one}, zone)
+            for found in await _RECORDS.listed(
+                self._list(_records(zone), "records", {"type": "TXT", **one}, zone), names, zone
+            )
         ]
-        return found_among(items, names, zone, value="data", read=unquoted)
 
     async def write(self, zone: HostedZone, create: Sequence[TxtRecord], delete: Sequence[FoundRecord]) -> None:
         """Delete and create records together; the error names those that were not."""
@@ -140,21 +144,21 @@ class ScalewayProvider(OneByOneProvider):
             "ttl": self.ttl_of(record),
         }
 
-    async def _list(
+    def _list(
         self, path: str, key: str, query: Mapping[str, str], zone: HostedZone | None = None
-    ) -> list[dict[str, Any]]:
+    ) -> AsyncIterator[dict[str, Any]]:
         seen = 0
 
         async def fetch(page: str) -> Page:
             nonlocal seen
             asked = {**query, "page": page or "1", "page_size": str(PAGE)}
-            answer = await self.api.call("GET", path, zone=zone, query=asked)
+            response, answer = await self.api.exchange("GET", path, zone=zone, query=asked)
             items, total = objects_of(field_of(answer, key)), field_of(answer, "total_count")
             seen += len(items)
-            more = seen < total if isinstance(total, int) else len(items) >= PAGE
-            return items, str(int(asked["page"]) + 1) if more else ""
+            more = items and (seen < total if isinstance(total, int) else len(items) >= PAGE)
+            return Page(response, items, str(int(asked["page"]) + 1) if more else "")
 
-        return await every_page(fetch)
+        return self.api.every(fetch, zone)
 
 
 def _zone_name(item: Mapping[str, Any]) -> str:

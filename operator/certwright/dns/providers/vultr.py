@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.config import ServiceConfig
-from certwright.dns.hosted.json_api import JsonApi, every_page, field_of, relative, segment
-from certwright.dns.hosted.one_by_one import OneByOneProvider, found_among, zones_named
+from certwright.dns.hosted.json_api import JsonApi, field_of, relative, segment
+from certwright.dns.hosted.listing import Page
+from certwright.dns.hosted.one_by_one import OneByOneProvider, RecordFields, ZoneFields
 from certwright.dns.hosted.text import quoted, unquoted
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from certwright.dns.hosted.json_api import Page
     from certwright.dns.hosted.record import FoundRecord
     from certwright.dns.hosted.zones import HostedZone
     from certwright.dns.provider import ProviderContext
@@ -59,12 +59,12 @@ class VultrProvider(OneByOneProvider):
 
     async def list_zones(self) -> list[HostedZone]:
         """List the domains."""
-        return zones_named(await self._list("/domains", "domains"), "domain")
+        return await ZoneFields("domain").listed(self._list("/domains", "domains"))
 
     async def find(self, zone: HostedZone, names: Sequence[str]) -> list[FoundRecord]:
         """Find the TXT records at some names: the API has no filter for them."""
-        items = await self._list(_records(zone), "records", zone)
-        return found_among(items, names, zone, value="data", read=unquoted)
+        items = self._list(_records(zone), "records", zone)
+        return await RecordFields("data", read=unquoted).listed(items, names, zone)
 
     async def create(self, zone: HostedZone, record: TxtRecord) -> None:
         """Create a record; the API takes text in quotes only, and a priority with every type."""
@@ -81,13 +81,13 @@ class VultrProvider(OneByOneProvider):
         """Delete a record."""
         await self.api.call("DELETE", f"{_records(zone)}/{segment(found.id)}", zone=zone)
 
-    async def _list(self, path: str, key: str, zone: HostedZone | None = None) -> list[dict[str, Any]]:
+    def _list(self, path: str, key: str, zone: HostedZone | None = None) -> AsyncIterator[dict[str, Any]]:
         async def fetch(cursor: str) -> Page:
             query = {"per_page": PAGE, **({"cursor": cursor} if cursor else {})}
-            answer = await self.api.call("GET", path, zone=zone, query=query)
-            return field_of(answer, key), str(field_of(answer, "meta", "links", "next") or "")
+            response, answer = await self.api.exchange("GET", path, zone=zone, query=query)
+            return Page(response, field_of(answer, key), str(field_of(answer, "meta", "links", "next") or ""))
 
-        return await every_page(fetch)
+        return self.api.every(fetch, zone)
 
 
 def _records(zone: HostedZone) -> str:
