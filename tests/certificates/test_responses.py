@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from certwright.acme import dns01_value
 from certwright.certificates.order.responses import (
     must_be_held,
     objects_to_make,
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Build
 
 RECORD = RecordResponse("_acme-challenge.a.test", "v")
+AUTHORIZATION = "token-1.thumbprint"
+TOLD = RecordResponse("_acme-challenge.a.test", dns01_value(AUTHORIZATION), "x", key_authorization=AUTHORIZATION)
 FILE = FileResponse("b.test", "token-1", "token-1.thumbprint")
 
 
@@ -35,6 +38,19 @@ def entry(response: ChallengeResponse, *, presented: bool = True) -> Authorizati
 @pytest.mark.parametrize("response", [RECORD, FILE])
 def test_a_response_comes_back_from_the_status_as_it_went_in(response: ChallengeResponse) -> None:
     assert response_of(AuthorizationStatus.model_validate(entry(response).to_json())) == response
+
+
+def test_the_key_authorization_of_a_record_comes_back_if_the_value_is_its_digest() -> None:
+    status = AuthorizationStatus.model_validate(entry(TOLD).to_json())
+    found = response_of(status)
+    assert isinstance(found, RecordResponse)
+    assert (found, found.domain, found.key_authorization) == (TOLD, "x", AUTHORIZATION)
+    assert "keyAuthorization" not in entry(RECORD).to_json()["record"]
+    assert status.record is not None
+    changed = status.replace(record=status.record.replace(key_authorization="token-2.thumbprint"))
+    found = response_of(changed)
+    assert isinstance(found, RecordResponse)
+    assert found.key_authorization is None, "the seal vouches for the value alone"
 
 
 @pytest.mark.parametrize("url", ["b.test", "http:///x", "http://b.test/elsewhere/token-1"])

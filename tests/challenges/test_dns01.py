@@ -91,6 +91,16 @@ async def test_two_accounts_validate_one_domain_at_names_of_their_own(zones: Zon
     assert response == RecordResponse("one.b.example", dns01_value("token.thumbprint"))
 
 
+@pytest.mark.parametrize("needed", [True, False])
+def test_a_provider_that_has_to_be_told_the_key_authorization_is_told(zones: Zones, *, needed: bool) -> None:
+    made = Dns01Presenter(zones, zones, needs_key_authorization=needed)  # type: ignore[arg-type]  # as above
+    challenge = Challenge("dns-01", "https://ca.example/1", ChallengeStatus.PENDING, "token")
+    response = made.respond("*.a.example", "_acme-challenge.a.example", challenge, "token.thumbprint")
+    assert isinstance(response, RecordResponse)
+    assert response.key_authorization == ("token.thumbprint" if needed else None)
+    assert response.domain == "a.example"
+
+
 @pytest.mark.parametrize(
     ("target", "allowed", "followed"),
     [

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.acme import DirectoryMeta, Identifier, UnsupportedChallenge
+from certwright.acme import DirectoryMeta, Identifier, UnsupportedChallenge, dns01_value
 from certwright.challenges import webroot
 from certwright.challenges.manual import instructions
 from certwright.client import CannotWrite, Dns01, DnsAccount01, DnsPersist01, Instruction, Manual, NotVisible, Webroot
@@ -68,6 +68,10 @@ class TestDnsRecords:
         proofs = [proof("*.a.example", "dns-01"), proof("b.example", "dns-01", token="b")]
         await solver.present(proofs)
         assert {record.name for record in world.records} == {"_acme-challenge.a.example", "b.elsewhere.test"}
+        assert {(record.domain, dns01_value(record.key_authorization or "")) for record in world.records} == {
+            ("a.example", proofs[0].txt_value),
+            ("b.example", proofs[1].txt_value),
+        }
         await solver.wait(proofs)
         await solver.clean_up(proofs)
         assert world.records == set()
@@ -133,6 +137,7 @@ class TestDnsRecords:
         solver = DnsAccount01(world)
         assert solver.challenge_type == "dns-account-01"
         await solver.present([proof("a.example", "dns-account-01")])
+        assert {record.key_authorization for record in world.records} == {None}
         (record,) = world.records
         assert record.name.endswith("._acme-challenge.a.example")
 

@@ -289,6 +289,16 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
             persistent(challengeType="dns-account-01"),
             f"dns01: Invalid value: must name one DNS provider: {PROVIDERS}",
         ),
+        (
+            solver(
+                dns01={"challengeType": "dns-account-01", "httpRequest": {"url": "https://a.example", "mode": "RAW"}}
+            ),
+            "dns01.httpRequest.mode: Invalid value: httpRequest with mode RAW is for challengeType dns-01",
+        ),
+        (
+            solver(dns01={"httpRequest": {"url": "https://a.example", "mode": "raw"}}),
+            'supported values: "Default", "RAW"',
+        ),
         (persistent(challengeType="dns-02"), 'supported values: "dns-01", "dns-account-01", "dns-persist-01"'),
         (
             solver(dns01=MISSING, tlsAlpn01={"service": {}, "responder": "shared", "podTemplate": {}}),

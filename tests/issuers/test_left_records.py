@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
+from certwright.acme import dns01_value
 from certwright.challenges.response import AccountRecordResponse, RecordResponse
 from certwright.issuers import left_records as module
 from certwright.issuers.left_records import LeftRecord, LeftRecords
@@ -136,6 +137,19 @@ async def test_an_entry_that_the_operator_never_writes_is_ignored(
     await found.load()
     assert list(found) == [left()]
     assert len(caplog.records) == len(spoilt)
+
+
+async def test_the_key_authorization_of_a_record_is_kept_if_the_value_is_its_digest(secrets: Secrets) -> None:
+    authorization = "token.thumbprint"
+    value = dns01_value(authorization)
+    record = RecordResponse("_acme-challenge.a.example", value, "a.example", key_authorization=authorization)
+    await the_list(secrets).write_down([left(record=record)])
+    for written, read in ((authorization, authorization), ("other.thumbprint", None), (7, None), ("é", None)):
+        secrets.set_entries({"records": [{**secrets.entries[0], "keyAuthorization": written}]})
+        again = the_list(secrets)
+        await again.load()
+        (one,) = again
+        assert (one.record, one.record.key_authorization) == (record, read)
 
 
 @pytest.mark.parametrize("content", [[], {}, {"records": 5}, "x", None])

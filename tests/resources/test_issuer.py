@@ -35,6 +35,11 @@ def persistent(**fields: Any) -> dict[str, Any]:
     return {"solvers": [{"dns01": {"challengeType": "dns-persist-01", **fields}}]}
 
 
+def raw(**fields: Any) -> dict[str, Any]:
+    """An issuer whose solver calls a server in the mode RAW."""
+    return {"solvers": [{"dns01": {"httpRequest": {"url": "https://dns.example", "mode": "RAW"}, **fields}}]}
+
+
 def test_a_small_issuer_has_the_defaults(issuer_body: Make) -> None:
     acme = Issuer.parse(issuer_body()).spec.acme
     assert acme.private_key_secret_ref.key == "tls.key"
@@ -126,6 +131,9 @@ def test_permanent_records_need_no_provider_and_say_what_persist_does(
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(challengeType="dns-account-01"), f"must name one DNS provider: {PROVIDERS}"),
         (persistent(challengeType="dns-02"), "'dns-persist-01'"),
+        (raw(challengeType="dns-account-01"), "httpRequest with mode RAW is for challengeType dns-01"),
+        (raw(challengeType="dns-persist-01"), "httpRequest with mode RAW is for challengeType dns-01"),
+        ({"solvers": [{"dns01": {"httpRequest": {"url": "https://dns.example", "mode": "raw"}}}]}, "'RAW'"),
         (azure(clientID="0" * 8), "clientID: is not an ID of Azure"),
         (azure(tenantID="contoso.example"), "clientID, clientSecretSecretRef and tenantID must be set together"),
         (azure(tenantID="a/b"), "tenantID: is neither the ID of a tenant nor"),

@@ -52,6 +52,7 @@ class Dns01Presenter:
         zone: The zone in which all records are created; None for the one that contains each.
         ttl: Seconds for which resolvers may cache the records; None for the provider's default.
         keeps_values: Whether the provider has no way to remove a value, so that one stays until others take its place.
+        needs_key_authorization: Whether the provider has to be told what the values are the digests of.
     """
 
     challenge_type: ClassVar[str] = "dns-01"
@@ -70,6 +71,7 @@ class Dns01Presenter:
         zone: str | None = None,
         ttl: int | None = None,
         keeps_values: bool = False,
+        needs_key_authorization: bool = False,
     ) -> None:
         self._provider = provider
         self._view = view
@@ -82,6 +84,7 @@ class Dns01Presenter:
         self._zone = zone
         self._ttl = ttl
         self.keeps_values = keeps_values
+        self._needs_key_authorization = needs_key_authorization
 
     async def place(self, name: str) -> str:
         """Return where the record that validates a domain has to stand.
@@ -126,7 +129,12 @@ class Dns01Presenter:
 
     def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return the record."""
-        return RecordResponse(place, dns01_value(key_authorization), name.removeprefix("*."))
+        return RecordResponse(
+            place,
+            dns01_value(key_authorization),
+            name.removeprefix("*."),
+            key_authorization=key_authorization if self._needs_key_authorization else None,
+        )
 
     def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:  # noqa: ARG002 - the protocol's form
         """Return nothing: records are not in the cluster."""
@@ -260,7 +268,12 @@ class Dns01:
     async def _record(self, proof: Proof) -> RecordResponse:
         target = await self._presenter.target(proof.txt_name)
         check_zone(target, self._zone)
-        return RecordResponse(target, proof.txt_value)
+        return RecordResponse(
+            target, proof.txt_value, proof.identifier.value, key_authorization=self._known(proof.key_authorization)
+        )
+
+    def _known(self, key_authorization: str) -> str | None:
+        return key_authorization
 
 
 class DnsAccount01(Dns01):
@@ -273,6 +286,11 @@ class DnsAccount01(Dns01):
     def challenge_type(self) -> str:
         """The type of challenge."""
         return "dns-account-01"
+
+    def _known(self, key_authorization: str) -> str | None:
+        # Whoever is told it would put the record where dns-01 has it.
+        del key_authorization
+        return None
 
 
 async def until_seen(

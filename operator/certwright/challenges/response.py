@@ -6,6 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from certwright.acme import dns01_value
 from certwright.dns import TxtRecord
 from certwright.names import is_address
 from certwright.well_known import WELL_KNOWN_PATH
@@ -95,6 +96,16 @@ class AccountRecordResponse(RecordResponse):
     """The TXT record of dns-account-01 (draft-ietf-acme-dns-account-label)."""
 
     challenge_type: ClassVar[str] = "dns-account-01"
+
+
+def vouched(key_authorization: object, value: str) -> str | None:
+    """Return a key authorization that was written down beside a value, if the value is its digest; else None.
+
+    So whoever vouches for the value, which may be removed, vouches for it as well.
+    """
+    if not isinstance(key_authorization, str) or not key_authorization.isascii():
+        return None
+    return key_authorization if dns01_value(key_authorization) == value else None
 
 
 @dataclass(frozen=True, order=True)

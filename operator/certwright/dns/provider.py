@@ -205,7 +205,8 @@ class ProviderConfig(Protocol):
     `ProviderContext.find_zone`: solvers with the same credential share one, whichever resolvers they use. One with a
     field `ambient`, a bool that no issuer has, may use `ProviderContext.surroundings` if it is true. One with a
     `patience`, a `timedelta`, takes longer than usual to publish records. One with `keeps_values = True` cannot
-    remove a value: it stays until other values take its place.
+    remove a value: it stays until other values take its place. One whose `needs_key_authorization` is True makes
+    providers that have to be told what the values are the digests of.
     """
 
     @property

@@ -25,6 +25,8 @@ class TxtRecord:
             makes no difference between two.
         zone: The zone in which it has to be created; None for the one that contains it and has the longest name.
         ttl: Seconds for which resolvers may cache it; None for the provider's default.
+        key_authorization: What the value is the digest of (RFC 8555 section 8.4); None if it is unknown, or no
+            challenge's. It is no secret.
 
     Raises:
         InvalidName: The name is not a domain name.
@@ -35,6 +37,7 @@ class TxtRecord:
     domain: str | None = field(default=None, compare=False)
     zone: str | None = field(default=None, compare=False)
     ttl: int | None = field(default=None, compare=False)
+    key_authorization: str | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Normalize the names."""

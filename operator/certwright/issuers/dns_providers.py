@@ -158,6 +158,7 @@ class DnsProviders:
             "zone": spec.zone,
             "ttl": spec.ttl,
             "keeps_values": getattr(config, "keeps_values", False),
+            "needs_key_authorization": getattr(config, "needs_key_authorization", False),
         }
         if spec.challenge_type == DnsAccount01Presenter.challenge_type:
             return DnsAccount01Presenter(issuer.account_url, provider, view, **options)

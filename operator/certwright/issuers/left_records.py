@@ -18,7 +18,7 @@ from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
-from certwright.challenges.response import AccountRecordResponse, RecordResponse
+from certwright.challenges.response import AccountRecordResponse, RecordResponse, vouched
 from certwright.dns import DnsError
 from certwright.issuers.registry import key_of
 from certwright.kube.errors import Forbidden, Invalid, NotFound
@@ -104,6 +104,7 @@ class LeftRecord:
         return {
             "name": self.record.name,
             "value": self.record.value,
+            **({"keyAuthorization": known} if (known := self.record.key_authorization) is not None else {}),
             "challengeType": self.record.challenge_type,
             "domain": self.domain,
             "issuer": {"kind": self.issuer.kind, "name": self.issuer.name, "uid": self.issuer_uid},
@@ -133,7 +134,12 @@ class LeftRecord:
                 raise ValueError("a field has a value that is never written")
             domain, name, uid, namespace, certificate_name, certificate_uid = texts
             return cls(
-                kind(found["name"], value, domain.removeprefix("*.")),
+                kind(
+                    found["name"],
+                    value,
+                    domain.removeprefix("*."),
+                    key_authorization=vouched(found.get("keyAuthorization"), value),
+                ),
                 domain,
                 key_of(issuer["kind"], name, namespace),
                 uid,

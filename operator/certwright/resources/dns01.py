@@ -36,6 +36,9 @@ _TARGETS_FOLLOW: Final = "allowedTargets is for cnameStrategy Follow: with None 
 _TARGETS_CREATED: Final = "allowedTargets is for records that the operator creates: name a DNS provider as well"
 _WAIT_LONG: Final = "propagationWait must not be longer than propagationTimeout"
 _PERSIST_ALONE: Final = "persist is for challengeType dns-persist-01"
+_RAW_ALONE: Final = (
+    "httpRequest with mode RAW is for challengeType dns-01: the server puts the record where only that has it"
+)
 _ALWAYS_LOOKED_FOR: Final = (
     "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType dns-persist-01: its record is "
     "always looked for, on the authoritative servers"
@@ -61,6 +64,11 @@ def _rules(schema: dict[str, Any], model: type[Model]) -> None:
             f"!({persistent}) || (self.selfCheck == 'required' && self.selfCheckViews == ['authoritative'] && "
             f"(!{DURATION.cel_for(wait)} || duration({wait}) == duration('0s')))",
             _ALWAYS_LOOKED_FOR,
+        ),
+        rule(
+            "self.challengeType == 'dns-01' || !has(self.httpRequest) || self.httpRequest.mode != 'RAW'",
+            _RAW_ALONE,
+            field_path=".httpRequest.mode",
         ),
         rule(f"!has(self.allowedTargets) || {' || '.join(given)}", _TARGETS_CREATED, field_path=".allowedTargets"),
         rule(
@@ -210,6 +218,9 @@ class Dns01(ProviderChoice):
                 raise ValueError(_PERSIST_ALONE)
         elif looked_for != ("required", ("authoritative",), timedelta()):
             raise ValueError(_ALWAYS_LOOKED_FOR)
+        raw = self.http_request is not None and self.http_request.mode == "RAW"
+        if raw and self.challenge_type != "dns-01":
+            raise ValueError(_RAW_ALONE)
         return self
 
     @model_validator(mode="after")

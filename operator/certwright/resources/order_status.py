@@ -16,6 +16,7 @@ from certwright.resources.timestamp import Timestamp
 OrderState = Literal["pending", "ready", "processing", "valid", "invalid"]
 AuthorizationState = Literal["pending", "valid", "invalid", "deactivated", "expired", "revoked"]
 
+_KEY_AUTHORIZATION = r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$"
 _OBJECT_LABEL = "[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 _Url = Annotated[str, Field(max_length=2048, pattern=VISIBLE_ASCII)]
@@ -40,6 +41,8 @@ class RecordStatus(Model):
     """The type of the record."""
     value: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")]
     """The value of the record: a digest in base64url."""
+    key_authorization: Annotated[str, Field(max_length=1024, pattern=_KEY_AUTHORIZATION)] | None = None
+    """What the value is the digest of, if the solver's provider has to be told. It is not secret."""
 
 
 class HttpResourceStatus(Model):
@@ -47,7 +50,7 @@ class HttpResourceStatus(Model):
 
     url: _Url
     """The URL that the CA requests."""
-    key_authorization: Annotated[str, Field(max_length=1024, pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$")]
+    key_authorization: Annotated[str, Field(max_length=1024, pattern=_KEY_AUTHORIZATION)]
     """The expected content. It is not secret."""
 
 

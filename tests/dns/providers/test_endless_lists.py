@@ -148,9 +148,7 @@ def _short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", [name for name, (zones, _) in PAGES.items() if zones(1) is not None])
 async def test_zones_without_an_end_are_told_and_the_credential_goes_nowhere_else(name: str) -> None:
     api = Endless(providers.answers(name)[: logins(name)], PAGES[name][0])
-    with pytest.raises(
-        ListTooLong, match=r"12 pages of zones.*use a credential that may see fewer"
-    ) as caught:
+    with pytest.raises(ListTooLong, match=r"12 pages of zones.*use a credential that may see fewer") as caught:
         await api.provider(name).present(RECORDS[:1])
     assert caught.value.host in api.hosts
     assert api.pages == 12

@@ -16,7 +16,7 @@ import pytest
 from certwright.dns import DnsError, InvalidCredential, ProviderRefused, ProviderUnreachable, TxtRecord, ZoneNotFound
 from certwright.dns.credential import Credential
 from certwright.dns.provider import ProviderContext
-from certwright.dns.providers.http_request import HttpRequestConfig
+from certwright.dns.providers.http_request import HttpRequestConfig, Mode
 from certwright.dns.zone import Zone
 from certwright.http.message import Headers, Response
 from certwright.http.transport import HttpxTransport
@@ -63,9 +63,10 @@ class HttpReqServer:
         return self.config(f"{URL}/").build(self.context())
 
     def config(self, url: str) -> HttpRequestConfig:
+        mode: Mode = "RAW" if self.raw else "Default"
         if self.authorization is None:
-            return HttpRequestConfig(url)
-        return HttpRequestConfig(url, Credential("acme\n"), Credential(SECRET))
+            return HttpRequestConfig(url, mode=mode)
+        return HttpRequestConfig(url, Credential("acme\n"), Credential(SECRET), mode=mode)
 
     def context(self) -> ProviderContext:
         return ProviderContext(self._find_zone, lambda: self)
@@ -291,7 +292,7 @@ def records_of(*challenges: tuple[str, str, str]) -> list[TxtRecord]:
     found = []
     for domain, token, key_authorization in challenges:
         name, value = _of_key_authorization({"domain": domain, "token": token, "keyAuth": key_authorization})
-        found.append(TxtRecord(name, value, domain))
+        found.append(TxtRecord(name, value, domain, key_authorization=key_authorization))
     return found
 
 
@@ -318,15 +319,40 @@ async def test_our_requests_are_those_of_legos_own_client(lego: Path, *, authent
     assert ours.values == theirs.values == {NAME: sorted(["foreign", records_of(WILDCARD)[0].value])}
 
 
-async def test_lego_in_raw_mode_leaves_what_we_leave_in_the_default_mode(lego: Path, api: HttpReqServer) -> None:
-    theirs = HttpReqServer(raw=True)
+async def test_our_requests_in_raw_mode_are_those_of_legos_own_client(lego: Path, api: HttpReqServer) -> None:
+    theirs, ours = HttpReqServer(raw=True), HttpReqServer(raw=True)
     changes = (("present", *APEX), ("present", *WILDCARD), ("cleanup", *APEX))
     async with served(theirs) as url:
         assert await lego_makes(lego, url, *changes, mode="RAW") == ""
+    async with served(ours) as url:
+        await ours_makes(ours, url)
     async with served(api) as url:
         await ours_makes(api, url)
-    assert len(theirs.requests) == len(api.requests) == 3
-    assert theirs.values == api.values == {NAME: [records_of(WILDCARD)[0].value]}
+    assert len(theirs.requests) == 3
+    assert ours.requests == theirs.requests
+    assert theirs.values == ours.values == api.values == {NAME: [records_of(WILDCARD)[0].value]}
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        TxtRecord(NAME, "value"),
+        TxtRecord(NAME, "value", "example.com"),
+        TxtRecord(NAME, "value", key_authorization="a.b"),
+    ],
+)
+async def test_in_raw_mode_no_other_record_can_be_asked_for(record: TxtRecord) -> None:
+    api = HttpReqServer(raw=True)
+    for act in (api.provider().present, api.provider().clean_up):
+        with pytest.raises(ProviderRefused, match=r"dns\.example\.net is called in the mode RAW.*is none, or"):
+            await act([record])
+    assert api.requests == []
+
+
+def test_a_mode_that_lego_does_not_have_is_refused() -> None:
+    config = HttpRequestConfig(URL, mode="raw")  # type: ignore[arg-type]  # as a program may write it
+    with pytest.raises(InvalidCredential, match="it is Default or RAW"):
+        config.build(HttpReqServer().context())
 
 
 async def test_lego_and_we_fail_alike(lego: Path, api: HttpReqServer) -> None:

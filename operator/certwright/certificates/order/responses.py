@@ -16,6 +16,7 @@ from certwright.challenges.response import (
     FileResponse,
     RecordResponse,
     TlsAlpnResponse,
+    vouched,
 )
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
@@ -155,7 +156,12 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
     if entry.record is not None:
         of_account = entry.challenge is not None and entry.challenge.type == AccountRecordResponse.challenge_type
         kind = AccountRecordResponse if of_account else RecordResponse
-        return kind(entry.record.name, entry.record.value)
+        return kind(
+            entry.record.name,
+            entry.record.value,
+            entry.name.removeprefix("*."),
+            key_authorization=vouched(entry.record.key_authorization, entry.record.value),
+        )
     if entry.resource is None:
         return None
     try:
@@ -173,7 +179,8 @@ def response_of(entry: AuthorizationStatus) -> ChallengeResponse | None:
 def response_fields(response: ChallengeResponse) -> dict[str, Any]:
     """Return the fields of an authorization's entry that name a response; none if no order puts it in place."""
     if isinstance(response, RecordResponse):
-        return {"record": RecordStatus(name=response.name, value=response.value)}
+        record = RecordStatus(name=response.name, value=response.value, key_authorization=response.key_authorization)
+        return {"record": record}
     if isinstance(response, PersistentRecordResponse):
         return {}  # it is not the order's, and nothing of it is to be removed
     if isinstance(response, FileResponse):

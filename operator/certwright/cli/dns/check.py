@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.acme import Identifier, base64url, dns01_name
+from certwright.acme import Identifier, base64url, dns01_name, dns01_value, key_authorization
 from certwright.challenges.dns01 import check_zone, until_seen
 from certwright.challenges.errors import NotVisible
 from certwright.cli.acme.dns_credentials import load_config, provider_name
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from certwright.dns import Provider
 
 CLEAN_UP_SECONDS: Final = 60.0
-_VALUE_BYTES: Final = 32
+_RANDOM_BYTES: Final = 32
 """What a CA asks for is 43 characters long, and some providers take nothing else."""
 
 
@@ -107,11 +107,16 @@ async def check(output: Output, options: CheckOptions) -> Outcome:
     async with open_provider(config, view=view) as provider:
         origin = "the environment" if options.file is None else str(options.file)
         steps.tell("credentials", f"the fields in {origin} are complete")
+        # As a challenge has one, for providers that have to be told it.
+        token, thumbprint = (base64url.encode(secrets.token_bytes(_RANDOM_BYTES)) for _ in range(2))
+        domain = identifier.value.removeprefix("*.")
         record = TxtRecord(
-            dns01_name(identifier.value.removeprefix("*.")),
-            base64url.encode(secrets.token_bytes(_VALUE_BYTES)),
+            dns01_name(domain),
+            dns01_value(authorization := key_authorization(token, thumbprint)),
+            domain,
             zone=records.zone,
             ttl=records.ttl,
+            key_authorization=authorization,
         )
         await _try_out(steps, provider, view, record, seconds)
     document = {"name": identifier.value, "steps": steps.done}

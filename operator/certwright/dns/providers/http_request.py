@@ -1,6 +1,7 @@
 """A server of one's own that speaks the protocol `httpreq` of lego: one POST to add a value, one to remove it.
 
-The protocol is described at https://go-acme.github.io/lego/dns/httpreq/, in its default mode.
+The protocol is described at https://go-acme.github.io/lego/dns/httpreq/. In its default mode the server is told the
+name and the value of a record; in the mode RAW the domain, the token and the key authorization, of which it makes both.
 """
 
 from __future__ import annotations
@@ -9,10 +10,10 @@ import base64
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, get_args
 
 from certwright.dns.credential import Credential, credential
-from certwright.dns.errors import DnsError, InvalidCredential
+from certwright.dns.errors import DnsError, InvalidCredential, ProviderRefused
 from certwright.dns.hosted.answer import refused
 from certwright.dns.hosted.call import CallProvider
 from certwright.http.url import host_of
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from certwright.dns.records import TxtRecord
     from certwright.http.message import Response
 
+Mode = Literal["Default", "RAW"]
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """What it answers is not used; one that never ends is no answer."""
 
@@ -34,13 +36,20 @@ class HttpRequestConfig:
         url: `/present` and `/cleanup` come after it.
         username: Of basic authentication (RFC 7617); with `password`, or neither.
         password: Of basic authentication.
+        mode: What the server is told of a record.
         ca_bundle: Certificates in PEM to trust in place of the public CAs.
     """
 
     url: str
     username: Credential | None = field(default=None, metadata=credential("user name"))
     password: Credential | None = field(default=None, metadata=credential("password"))
+    mode: Mode = "Default"
     ca_bundle: str | None = field(default=None, repr=False)
+
+    @property
+    def needs_key_authorization(self) -> bool:
+        """Whether the server is told the key authorization."""
+        return self.mode == "RAW"
 
     @property
     def destination(self) -> str:
@@ -51,8 +60,10 @@ class HttpRequestConfig:
         """Create the provider.
 
         Raises:
-            InvalidCredential: The user name or the password cannot be used.
+            InvalidCredential: The user name, the password or the mode cannot be used.
         """
+        if self.mode not in get_args(Mode):
+            raise InvalidCredential(f"there is no such mode of lego's protocol: it is {' or '.join(get_args(Mode))}")
         return HttpRequestProvider(self, context, self._headers())
 
     def _headers(self) -> dict[str, str]:
@@ -87,7 +98,7 @@ class HttpRequestProvider(CallProvider):
     async def call(self, record: TxtRecord, zone: str, *, adding: bool) -> None:
         """Have one value added or removed."""
         url = f"{self._config.destination}/{'present' if adding else 'cleanup'}"
-        content = json.dumps({"fqdn": f"{record.name}.", "value": record.value}).encode()
+        content = json.dumps(self._told(record)).encode()
         response = await self._context.request(
             "POST",
             url,
@@ -98,6 +109,18 @@ class HttpRequestProvider(CallProvider):
         )
         if not HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
             raise refused(response, "", _why(response, zone))
+
+    def _told(self, record: TxtRecord) -> dict[str, str]:
+        if self._config.mode != "RAW":
+            return {"fqdn": f"{record.name}.", "value": record.value}
+        if record.domain is None or record.key_authorization is None:
+            raise ProviderRefused(
+                f"the server at {host_of(self._config.url)} is called in the mode RAW, which is for the records of "
+                f"dns-01 challenges alone, and the one at {record.name} is none, or its key authorization is not known",
+                host=host_of(self._config.url),
+            )
+        token, _, _ = record.key_authorization.partition(".")
+        return {"domain": record.domain, "token": token, "keyAuth": record.key_authorization}
 
 
 def _why(response: Response, zone: str) -> str:

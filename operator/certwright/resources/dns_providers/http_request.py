@@ -1,6 +1,6 @@
 """A server that speaks the protocol `httpreq` of lego."""
 
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import ConfigDict, model_validator
 
@@ -21,6 +21,11 @@ class HttpRequest(TrustingProvider):
 
     url: ApiUrl
     """The URL of the server; /present and /cleanup are added to it."""
+    mode: Literal["Default", "RAW"] = "Default"
+    """
+    What the server is told. Default: the name and the value of the record. RAW: the domain, the token and the key
+    authorization of the challenge, for servers that compute the record themselves.
+    """
     username_secret_ref: SecretKeyRef | None = None
     """The Secret entry that holds the user name for basic authentication."""
     password_secret_ref: SecretKeyRef | None = None
