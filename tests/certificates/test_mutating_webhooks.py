@@ -124,7 +124,24 @@ async def test_what_a_webhook_takes_from_the_secret_is_not_written_for_ever_and_
     bench: Webhook, change: Callable[[Body], None]
 ) -> None:
     message = await lived_with(bench, change)
-    assert "Secret web-tls has lost the labels and annotations that Certwright wrote" in message
+    assert "Secret web-tls has lost labels, annotations or the owner that Certwright wrote" in message
+
+
+def other_team(secret: Body) -> None:
+    secret["metadata"]["labels"]["team"] = "ops"
+
+
+def no_owner(secret: Body) -> None:
+    secret["metadata"].pop("ownerReferences", None)
+
+
+@pytest.mark.parametrize(("change", "named"), [(other_team, "(team)"), (no_owner, "(ownerReferences)")])
+async def test_a_webhook_that_changes_what_the_template_says_is_named_and_costs_few_writes(
+    bench: Webhook, change: Callable[[Body], None], named: str
+) -> None:
+    bench.write(secretTemplate={"labels": {"team": "shop"}}, secretOwnerReference=True)
+    message = await lived_with(bench, change)
+    assert f"{named} during the write itself: an admission webhook changes them" in message
 
 
 @pytest.mark.parametrize("change", [neither, other_annotations])

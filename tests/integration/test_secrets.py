@@ -43,6 +43,27 @@ def test_the_template_is_put_on_the_secret_and_changed_without_a_new_certificate
     assert tenant.leaf("web-tls").serial_number == serial
 
 
+def test_labels_and_the_owner_that_somebody_takes_off_come_back_without_an_order(tenant: Tenant) -> None:
+    template = {"labels": {"team": "shop"}, "annotations": {"reload": "true"}}
+    tenant.apply("web", "stripped.example.test", secretTemplate=template, secretOwnerReference=True)
+    tenant.ready("web")
+    before = (tenant.cluster.get("Secret", tenant.namespace, "web-tls") or {})["metadata"]
+    stripped = {"labels": {"team": None}, "annotations": {"reload": "false"}, "ownerReferences": []}
+    tenant.cluster.patch("Secret", tenant.namespace, "web-tls", {"metadata": stripped})
+    found = secret_where(
+        tenant,
+        "web-tls",
+        "the Secret has not got its labels, annotations and owner back",
+        lambda found: (
+            found["metadata"]["labels"] == before["labels"]
+            and found["metadata"]["annotations"] == before["annotations"]
+            and found["metadata"].get("ownerReferences") == before["ownerReferences"]
+        ),
+    )
+    assert found["metadata"]["uid"] == before["uid"]
+    assert tenant.ready("web")["status"]["revision"] == 1
+
+
 def test_the_secret_goes_with_its_certificate_only_if_it_is_owned(tenant: Tenant) -> None:
     tenant.apply("owned", "owned.example.test", secretOwnerReference=True)
     tenant.apply("free", "free.example.test")

@@ -152,7 +152,7 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
     outputs = _outputs_to_write(observation, secret)
     if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
-        lost = f"Secret {secret.name} has lost {outputs or 'the labels and annotations that Certwright wrote'}"
+        lost = f"Secret {secret.name} has lost {outputs or 'labels, annotations or the owner that Certwright wrote'}"
         if observation.memory.alteration is not None:
             lost = f"{lost}{observation.memory.alteration.said}"
         return _after(observation.memory.cleaning_up, now) or _await_calm(observation, lost, now) or Adopt(outputs)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from certwright.certificates.secret.annotations import READ_ANNOTATIONS
+from certwright.certificates.secret.annotations import READ_ANNOTATIONS, TEMPLATE_ANNOTATION
 from certwright.certificates.secret.facts import SecretFacts
+from certwright.certificates.secret.manifest import template_keys
 from certwright.resources import MANAGED_LABEL
 from certwright.text import listed
 
@@ -35,17 +36,22 @@ class Alteration:
     def between(cls, sent: Mapping[str, Any], stored: Mapping[str, Any]) -> Alteration | None:
         """Return what the API server stored otherwise than it was sent; None if that is nothing of ours."""
         wanted, found = sent["metadata"], stored["metadata"]
+        template = template_keys(wanted["annotations"].get(TEMPLATE_ANNOTATION))
         names = [
             name
             for kind, ours in (("labels", (MANAGED_LABEL,)), ("annotations", READ_ANNOTATIONS))
-            for name in ours
+            for name in (*ours, *template[kind])
             if name in wanted[kind] and (found.get(kind) or {}).get(name) != wanted[kind][name]
         ]
+        owners = {one.get("uid") for one in found.get("ownerReferences") or ()}
+        if not {one["uid"] for one in wanted.get("ownerReferences") or ()} <= owners:
+            names.append("ownerReferences")
         if not names:
             return None
         annotations = {name: wanted["annotations"][name] for name in READ_ANNOTATIONS if name in wanted["annotations"]}
         kept = {kind: {**(found.get(kind) or {}), **wanted[kind]} for kind in ("labels", "annotations")}
-        return cls(SecretFacts.of({**stored, "metadata": {**found, **kept}}), annotations, tuple(names))
+        owned = {"ownerReferences": wanted["ownerReferences"]} if wanted.get("ownerReferences") else {}
+        return cls(SecretFacts.of({**stored, "metadata": {**found, **kept, **owned}}), annotations, tuple(names))
 
     def is_about(self, secret: SecretFacts | None) -> bool:
         """Whether a Secret still holds the certificate that was written."""

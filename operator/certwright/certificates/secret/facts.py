@@ -14,7 +14,6 @@ from certwright.certificates.secret.annotations import (
     CONTENTS_ANNOTATION,
     ENTRIES,
     MAX_ANNOTATION,
-    METADATA_FINGERPRINT_ANNOTATION,
     OUTPUTS_ANNOTATION,
     READ_ANNOTATIONS,
     REVISION_ANNOTATION,
@@ -33,6 +32,7 @@ from certwright.certificates.secret.outputs import (
     RecordedOutputs,
     recorded_outputs,
 )
+from certwright.certificates.secret.written_metadata import written_fingerprint
 from certwright.key_file import MAX_KEY_BYTES
 from certwright.kube.api import FIELD_MANAGER
 from certwright.kube.managed_fields import other_managers
@@ -91,7 +91,7 @@ class SecretFacts:
             Of more than 128 names it has the first ones.
         leaf: The leaf itself, for comparisons of its public key.
         problem: Why chain and key are of no use, for people; None if they are.
-        metadata_fingerprint: Of the metadata we wrote, see `manifest.metadata_fingerprint`.
+        metadata_fingerprint: Of the metadata we wrote, see `manifest.metadata_fingerprint`; None if that has changed.
         immutable: Whether its data can never be changed.
         contents: Digest of what was requested besides names when its certificate was issued or adopted; None if that
             is not known.
@@ -204,7 +204,7 @@ class SecretFacts:
             certificate=facts,
             leaf=leaf,
             problem=problem,
-            metadata_fingerprint=annotations.get(METADATA_FINGERPRINT_ANNOTATION) if managed else None,
+            metadata_fingerprint=written_fingerprint(metadata, annotations) if managed else None,
             # What was asked for says nothing of a certificate that something else has put in the place of ours.
             contents=annotations.get(CONTENTS_ANNOTATION) if managed and is_unchanged else None,
             immutable=secret.get("immutable") is True,

@@ -185,16 +185,29 @@ def adopted_secret(
     return manifest
 
 
+LONG_TEMPLATE: Final = '{"tooLong":true}'
+"""In the place of the record of a template that has more keys than an annotation of ours may name."""
+
+
 def metadata_fingerprint(certificate: Certificate) -> str:
     """Return a digest of all that the Certificate's spec says about its Secret's metadata."""
     template = certificate.spec.secret_template
-    return digest(
-        {
-            "name": certificate.metadata.name,
-            "owner": certificate.metadata.uid if certificate.spec.secret_owner_reference else None,
-            "template": template.to_json() if template else None,
-        }
+    return fingerprint_of(
+        certificate.metadata.name,
+        certificate.metadata.uid if certificate.spec.secret_owner_reference else None,
+        template.to_json() if template else None,
     )
+
+
+def fingerprint_of(name: str, owner: str | None, template: Mapping[str, Any] | None) -> str:
+    """Return that digest.
+
+    Args:
+        name: Of the Certificate.
+        owner: Its UID if it owns the Secret.
+        template: Its `secretTemplate`, as JSON.
+    """
+    return digest({"name": name, "owner": owner, "template": template})
 
 
 def template_keys(recorded: str | None) -> dict[str, tuple[str, ...]]:
@@ -215,12 +228,12 @@ def _texts(value: object) -> list[str]:
 
 
 def _template_record(template: SecretTemplate | None) -> dict[str, str]:
-    """Return the annotation that says what is from the template; none without one, or with one that is too long."""
+    """Return the annotation that says what is from the template, or that this is too long to say; none without one."""
     if template is None or not (template.labels or template.annotations):
         return {}
     record = {"labels": sorted(template.labels), "annotations": sorted(template.annotations)}
     text = json.dumps(record, separators=(",", ":"))
-    return {TEMPLATE_ANNOTATION: text} if len(text) <= MAX_ANNOTATION else {}
+    return {TEMPLATE_ANNOTATION: text if len(text) <= MAX_ANNOTATION else LONG_TEMPLATE}
 
 
 def _manifest(
