@@ -23,7 +23,7 @@ def with_anchors(source: str) -> str:
             return found[0]
         return "| " + ", ".join(f"[{reason}]{{#{reason.lower()}}}" for reason in found[1].split(", ")) + " |"
 
-    before, heading, after = source.partition("\n## Rights")
+    before, heading, after = source.partition("\n## Permissions")
     return _ROW.sub(row, before) + heading + after
 
 

@@ -91,7 +91,7 @@ def test_what_is_made_stands_before_what_the_page_says_next() -> None:
     page = completed(PAGES["cloudflare.md"])
     headings = re.findall(r"^## (.+)$", page, re.MULTILINE)
     assert headings == [
-        *("Rights", "Secret and issuer", "Command line", "Python", "Fields", "What it does", "Troubleshooting"),
+        *("Permissions", "Secret and issuer", "Command line", "Python", "Fields", "What it does", "Troubleshooting"),
     ]
     assert "certwright dns check cloudflare www.example.com --dns-credentials /etc/certwright/cloudflare.yaml" in page
     assert 'open_provider("cloudflare", api_token="paste the API token here")' in page
