@@ -21,7 +21,7 @@ def test_every_reason_has_one_anchor_and_every_fault_leads_to_one() -> None:
 
 
 def test_headings_and_other_tables_stay() -> None:
-    page = "| Reason | Meaning |\n|---|---|\n| Renewal, Expired | x |\n\n## Permissions\n\n| Where | y |\n| Secret | z |\n"
+    page = "| Reason | Meaning |\n|---|---|\n| Renewal, Expired | x |\n\n## Permissions\n\n| Where | y |\n| z | z |\n"
     assert with_anchors(page) == page.replace("| Renewal, Expired |", "| [Renewal]{#renewal}, [Expired]{#expired} |")
     assert (
         with_links("| a | Operator |\n| a | BadNonce |\n")
