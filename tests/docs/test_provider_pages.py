@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import datetime as dt
 import re
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,8 @@ import pytest
 import yaml
 
 from certwright.cli.acme.dns_credentials import load_config
-from certwright.dns.providers import PROVIDERS, configure
+from certwright.dns.providers import PROVIDERS, config_type, configure
+from certwright.issuers.dns_providers import DEFAULT_PATIENCE
 from certwright.resources.dns_providers.fields import fields_of, name_in_issuer, provider_models
 from provider_pages import Shown, completed, pages_of, shown_on
 
@@ -35,6 +37,8 @@ def test_the_table_of_providers_has_it(name: str) -> None:
     rows = [line for line in (FOLDER / "index.md").read_text().splitlines() if line.startswith("| [")]
     (row,) = [row for row in rows if f"`{name_in_issuer(name)}`" in row]
     assert f"]({OF_PROVIDER[name][0]})" in row
+    patience = getattr(config_type(name), "patience", DEFAULT_PATIENCE)
+    assert row.endswith(f"| {patience // dt.timedelta(minutes=1)} minutes |")
 
 
 @pytest.mark.parametrize("name", PROVIDERS)

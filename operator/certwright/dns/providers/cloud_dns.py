@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -66,6 +67,8 @@ class CloudDNSConfig:
     """
 
     knows_zones: ClassVar[bool] = True
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=5)
+    """Google may take three minutes to distribute a change."""
 
     project: str
     service_account: Credential | None = field(default=None, metadata=credential("service account key"))

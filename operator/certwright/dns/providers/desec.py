@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError, ProviderRefused, ProviderUnreachable
@@ -107,6 +108,8 @@ class DesecConfig(ServiceConfig):
     at_once = AT_ONCE
     rights = _RIGHTS
     api = _Api
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
+    """A minute is usual; in bad times its name servers take several (https://github.com/desec-io/certbot-dns-desec/issues/18)."""
 
     token: Credential = field(metadata=credential("token"))
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.hosted.config import ServiceConfig
@@ -44,6 +45,8 @@ class DigitalOceanConfig(ServiceConfig):
     at_once = AT_ONCE
     rights = _RIGHTS
     api = _Api
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=5)
+    """Its name servers may take two minutes."""
 
     token: Credential = field(metadata=credential("API token"))
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential
@@ -64,6 +65,8 @@ class GodaddyConfig(ServiceConfig):
     at_once = AT_ONCE
     rights = _RIGHTS
     api = _Api
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
+    """Its name servers sometimes take minutes."""
 
     token: Credential | None = field(default=None, metadata=credential("personal access token"))
     api_key: Credential | None = field(default=None, metadata=credential("API key"))

@@ -5,8 +5,9 @@ Source: https://developer.infomaniak.com/docs/api
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import ProviderRefused
@@ -61,6 +62,8 @@ class InfomaniakConfig(ServiceConfig):
     at_once = AT_ONCE
     rights = _RIGHTS
     api = _Api
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=5)
+    """Its name servers take more than a minute."""
 
     token: Credential = field(metadata=credential("API token"))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import hashlib
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -74,6 +75,8 @@ class OvhConfig:
     """
 
     knows_zones: ClassVar[bool] = True
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
+    """After a refresh its name servers take up to four minutes (https://github.com/certbot/certbot/issues/9065)."""
 
     endpoint: str
     application_key: str | None = None

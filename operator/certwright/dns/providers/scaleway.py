@@ -5,8 +5,9 @@ Source: https://www.scaleway.com/en/developers/api/domains-and-dns/
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import DnsError
@@ -63,6 +64,8 @@ class ScalewayConfig(ServiceConfig):
     at_once = 10
     rights = _RIGHTS
     api = _Api
+    patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=5)
+    """Its name servers may take two minutes."""
 
     secret_key: Credential = field(metadata=credential("secret key"))
     project_id: str | None = None
