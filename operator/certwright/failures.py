@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from certwright.reasons import Reason
 
 MAX_MESSAGE_CHARACTERS: Final = 1500
+NEXT_ATTEMPT: Final = " The next attempt is at "
+"""Between what failed and when it is tried again, in messages."""
 ATTEMPT_PAUSES: Final = tuple(dt.timedelta(minutes=minutes) for minutes in (1, 10, 100, 24 * 60))
 """Between attempts that cost something at the CA; the last one repeats. Up to a tenth is added to each at random."""
 ATTEMPT_JITTER: Final = 0.1

@@ -58,8 +58,8 @@ def is_authority(certificate: x509.Certificate) -> bool:
 def issuers_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
     """Return the issuers of a certificate in the order that TLS sends them, as far as they are among `others`.
 
-    Of several that issued the same certificate (a cross-signed one and its root), the first is taken. At the leaf
-    only verified signatures count.
+    Of several that issued the same certificate (a cross-signed one and its root), the first is taken; of those that
+    differ in their lifetime only, the one that ends last. At the leaf only verified signatures count.
     """
     path: list[x509.Certificate] = []
     last = leaf
@@ -86,7 +86,22 @@ def _first(
     subject: x509.Certificate, candidates: Iterable[x509.Certificate], accepted: tuple[Link, ...]
 ) -> x509.Certificate | None:
     links = [(link(subject, candidate), candidate) for candidate in candidates]
-    return next((one for kind in accepted for how, one in links if how is kind), None)
+    first = next((one for kind in accepted for how, one in links if how is kind), None)
+    if first is None:
+        return None
+    # Some CAs send the present certificate of an issuer beside the one before it, which may have expired.
+    renewed = (one for how, one in links if how in accepted and _is_same_but_for_its_life(first, one))
+    return max(renewed, key=lambda one: one.not_valid_after_utc)
+
+
+def _is_same_but_for_its_life(first: x509.Certificate, other: x509.Certificate) -> bool:
+    if first is other:
+        return True
+    try:
+        same_names = (first.subject, first.issuer) == (other.subject, other.issuer)
+        return same_names and first.public_key() == other.public_key()
+    except (ValueError, UnsupportedAlgorithm):
+        return False
 
 
 def _unverified(subject: x509.Certificate, issuer: x509.Certificate) -> Link:

@@ -193,6 +193,10 @@ async def test_a_renewal_does_not_wait_for_its_rehearsal(bench: Rehearsed) -> No
     await bench.run(600)
     assert (bench.status.revision, bench.condition().status) == (2, "True")
     assert (bench.dns.records, bench.finalizers, bench.status.order) == (set(), [], None)
+    assert bench.rehearsal is not None
+    assert (bench.rehearsal.state, bench.rehearsal.finished_time is not None) == ("Failed", True)
+    assert "It was not done when the certificate is due for renewal" in bench.rehearsal.message
+    assert bench.events.count("RehearsalFailed") == 1
 
 
 def test_a_cluster_issuer_is_asked_for_nothing_that_the_namespace_may_not_have(build: Build, now: dt.datetime) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from certwright import acme
 from certwright.certificates.renewal.due import renewal_of
 from certwright.certificates.renewal.suggestion import Suggestion
 from certwright.pki import CertificateFacts
@@ -226,3 +228,70 @@ async def test_a_renewal_outside_its_windows_says_why_in_the_event(bench: Bench)
     assert len(bench.ca.orders) == 2
     assert "outside the maintenance windows: none opens before" in bench.messages["Issuing"]
     assert bench.condition(ISSUING).reason == "NothingToDo"
+
+
+NIGHTLY: dict[str, Any] = {"windows": [{"schedule": "0 2 * * *", "duration": "15m"}]}
+
+
+async def test_a_renewal_that_has_begun_goes_on_when_its_window_closes(bench: Bench) -> None:
+    bench.write(renewal=NIGHTLY)
+    await bench.run(59 * 86400)
+    bench.ca.undecided = True
+    await bench.run(2 * 86400)
+    assert len(bench.ca.orders) == 2, "ordered again in each window"
+    assert bench.status.order is not None
+    bench.restart()
+    await bench.run(86400)
+    assert (len(bench.ca.orders), bench.condition(ISSUING).status) == (2, "True")
+    bench.ca.undecided = False
+    url, order = list(bench.ca.orders.items())[-1]
+    bench.ca.orders[url] = replace(order, status=acme.OrderStatus.READY)
+    await bench.run(3600)
+    assert (bench.status.revision, bench.condition().reason) == (2, "Ready")
+
+
+async def test_an_order_for_another_spec_is_no_renewal_that_has_begun(bench: Bench) -> None:
+    bench.write(renewal=NIGHTLY)
+    await bench.run(59 * 86400)
+    bench.ca.undecided = True
+    await bench.run(86400)
+    assert len(bench.ca.orders) == 2
+    bench.issuer_spec = {"profile": "short"}
+    bench.ready()
+    await bench.run(3600)
+    assert (len(bench.ca.orders), bench.status.order) == (2, None), "it waits for the next window"
+
+
+async def test_a_renewal_that_failed_in_its_window_is_told_until_the_next_one(bench: Bench) -> None:
+    bench.write(renewal=NIGHTLY)
+    await bench.run(59 * 86400)
+    bench.ca.verdict = "invalid"
+    while len(bench.ca.orders) == 1:
+        await bench.run(3600)
+    await bench.run(6 * 3600)
+    ready, attempts = bench.condition(), len(bench.ca.orders) - 1
+    assert (ready.status, ready.reason, bench.status.failed_attempts) == ("True", "Ready", attempts)
+    assert "no TXT record" in ready.message
+    assert f"{bench.status.renewal_time:%Y-%m-%dT%H:%M:%SZ}, in a maintenance window." in ready.message
+    assert bench.condition(ISSUING).reason == "ValidationFailed"
+    assert bench.status.next_attempt_time == bench.status.renewal_time
+    bench.restart()
+    await bench.run(60)
+    assert "no TXT record" in bench.condition().message
+    bench.ca.verdict = "ready"
+    await bench.run(86400)
+    assert (bench.status.revision, bench.status.failed_attempts) == (2, 0)
+    assert "TXT" not in bench.condition().message
+
+
+@pytest.mark.parametrize("dated_back", [dt.timedelta(), MINUTE, 20 * MINUTE, HOUR])
+async def test_a_certificate_of_ten_minutes_is_always_there(bench: Bench, dated_back: dt.timedelta) -> None:
+    bench.ca.begins, bench.ca.life = -dated_back, {"life": dated_back + 10 * MINUTE}
+    bench.write()
+    for _ in range(60):
+        await bench.run(120)
+        assert bench.status.not_after is not None
+        assert bench.status.not_after > bench.now + MINUTE, "it is too late for clients"
+        assert bench.condition().status == "True"
+    assert not {"NotAsAsked", "OrderedTooOften"} & set(bench.events)
+    assert 24 <= len(bench.ca.orders) <= 48

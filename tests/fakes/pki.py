@@ -68,10 +68,16 @@ class Ca:
         return builder.sign(self.key, hashes.SHA256())
 
 
-def make_ca(name: str, parent: Ca | None = None, *, key: ec.EllipticCurvePrivateKey | None = None) -> Ca:
+def make_ca(
+    name: str,
+    parent: Ca | None = None,
+    *,
+    key: ec.EllipticCurvePrivateKey | None = None,
+    not_after: datetime = NOW + timedelta(days=1000),
+) -> Ca:
     subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
     key = key or ec.generate_private_key(ec.SECP256R1())
-    life = (NOW - timedelta(days=1000), NOW + timedelta(days=1000))
+    life = (NOW - timedelta(days=1000), not_after)
     builder = _builder(subject, parent.name if parent else subject, *life).public_key(key.public_key())
     builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
     return Ca(subject, key, builder.sign(parent.key if parent else key, hashes.SHA256()))

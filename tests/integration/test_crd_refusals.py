@@ -99,6 +99,10 @@ def refusal(bed: TestBed) -> Refuse:
             "dnsNames and ipAddresses may have 100 entries together",
         ),
         (
+            {"dnsNames": [f"n{n}.example" for n in range(100)], "commonName": "other.example"},
+            "including a common name that is in neither",
+        ),
+        (
             {"otherNames": [{"oid": "1.2.3", "utf8Value": "a"}]},
             "spec.otherNames: Invalid value: must be empty: ACME CAs certify DNS names and IP addresses",
         ),

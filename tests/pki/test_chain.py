@@ -151,6 +151,14 @@ def test_of_cross_signed_issuers_the_one_that_the_ca_put_first_is_taken(root: Ca
     assert arrange_chain(parse_chain(root.pem(*sent[2:], *sent[:2])), KEY).issuers == sent[2:]
 
 
+def test_of_an_issuer_that_was_renewed_the_certificate_that_ends_last_is_taken(root: Ca) -> None:
+    issuing = make_ca("Issuing", root)
+    expired = make_ca("Issuing", root, key=issuing.key, not_after=NOW - timedelta(days=1))
+    for sent in permutations([issuing.issue(KEY), expired.certificate, issuing.certificate, root.certificate]):
+        arranged = arrange_chain(parse_chain(root.pem(*sent)), KEY)
+        assert arranged.issuers == (issuing.certificate, root.certificate)
+
+
 def test_issuers_that_sign_each_other_end_somewhere(root: Ca) -> None:
     one, other = make_ca("One"), make_ca("Other")
     circle = (make_ca("One", other, key=one.key).certificate, make_ca("Other", one, key=other.key).certificate)

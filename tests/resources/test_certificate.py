@@ -66,6 +66,14 @@ def test_what_a_newer_version_wrote_is_ignored(certificate_body: Make) -> None:
             {"dnsNames": [f"n{n}.example" for n in range(60)], "ipAddresses": [f"192.0.2.{n}" for n in range(41)]},
             "100 entries together",
         ),
+        (
+            {"dnsNames": [f"n{n}.example" for n in range(100)], "commonName": "other.example"},
+            "including a common name that is in neither",
+        ),
+        (
+            {"dnsNames": [f"n{n}.example" for n in range(100)], "literalSubject": "CN=other.example,O=x"},
+            "including a common name that is in neither",
+        ),
         ({"ipAddresses": ["192.0.2.256"]}, r"spec.ipAddresses\[0\]: is not an IP address"),
         ({"otherNames": [{"oid": "1.2.3", "utf8Value": "a"}]}, "otherNames must be empty: ACME CAs certify DNS names"),
         ({"encodeUsagesInRequest": False}, "encodeUsagesInRequest must be true or unset: usages are in the request"),

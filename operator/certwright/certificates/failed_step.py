@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.ca_trouble import weighed
 from certwright.certificates.order.budget import with_order
-from certwright.failures import ATTEMPT_PAUSES, attempt_pause
+from certwright.certificates.order_request import digest
+from certwright.failures import ATTEMPT_PAUSES, NEXT_ATTEMPT, attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from certwright.certificates.steps.step import Act
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
+    from certwright.resources import Certificate
     from certwright.runtime.backoff import Backoff
 
 logger = logging.getLogger(__name__)
@@ -62,7 +64,7 @@ def after_failure(observation: Observation, tools: Tools, step: Act, failure: Fa
             before = replace(before, failures=max(before.failures, FAILURES_PER_LOST_ORDER * gone))
         backoff = _failed_again(before, failure, now)
         observation = _try_again(observation, failure).remember(issuing=backoff)
-    message = f"{failure.message} The next attempt is at {rfc3339(backoff.not_before or now)}."
+    message = f"{failure.message}{NEXT_ATTEMPT}{rfc3339(backoff.not_before or now)}."
     if not (step.cleans_up or step.is_about_request or step.is_revoking):
         observation = observation.noting(failure.reason, message, under_way=False)
         observation = observation.with_status(next_attempt_time=backoff.not_before)
@@ -120,9 +122,19 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
         observation = observation.with_status(recent_orders=recent).remember(ordered_at=now)
     if order is not None:
         order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
-    return observation.remember(open_order=None, issuing=issuing, ca_failures=0, doubts=0).with_status(
+    tried = asked_for(observation.certificate)
+    return observation.remember(open_order=None, issuing=issuing, tried=tried, ca_failures=0, doubts=0).with_status(
         order=order, failed_attempts=attempts, last_failure_time=now, next_attempt_time=again
     )
+
+
+def asked_for(certificate: Certificate) -> str:
+    """Return a digest of all in a Certificate that a person may change so that the next attempt goes better.
+
+    A request is made and taken out without changing what is asked for.
+    """
+    spec = certificate.spec.replace(request=None, paused=False)
+    return digest([spec.to_json(), dict(certificate.metadata.labels)])
 
 
 def _refused_order(observation: Observation, errors: dict[str, str], now: dt.datetime) -> OrderStatus | None:

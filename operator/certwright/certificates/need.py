@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.order_request import certified_identifiers, contents_digest, shown_names
+from certwright.certificates.rehearsal import is_rehearsing
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import SOMEONE
 from certwright.certificates.revocations import is_spoiled, revocation_of
@@ -218,10 +219,20 @@ def _time_need(observation: Observation, facts: CertificateFacts, now: dt.dateti
         expired = f"the certificate expired at {rfc3339(facts.not_after)}"
         return Need("Expired", expired, _renewal_refusal(observation, expired))
     renewal = observation.renewal
-    if renewal is not None and renewal.at is not None and now >= renewal.at:
+    # A maintenance window says when a renewal begins. One whose order is placed would be ordered again in the next.
+    at = None if renewal is None else renewal.unwindowed if _has_begun(observation) else renewal.at
+    if renewal is not None and at is not None and now >= at:
         message = f"the certificate is due for renewal{renewal.why}; it expires at {rfc3339(facts.not_after)}"
         return Need("Renewal", message)
     return None
+
+
+def _has_begun(observation: Observation) -> bool:
+    """Whether there is an order that may still become the certificate, and not that of a rehearsal."""
+    order, request = observation.status.order, observation.request
+    if order is None or order.url is None or order.state == "invalid":
+        return False
+    return not is_rehearsing(observation) if request is None else order.spec_hash == request.fingerprint
 
 
 def _request_need(observation: Observation) -> Need | None:

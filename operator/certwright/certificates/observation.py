@@ -51,7 +51,16 @@ if TYPE_CHECKING:
 
 _Known = TypeVar("_Known", bound="Memory | Observation")
 
-_NOT_REHEARSED: Final = ("note", "issuing", "ca_failures", "doubts", "orders_gone", "ordered_at", "not_replaced")
+_NOT_REHEARSED: Final = (
+    "note",
+    "issuing",
+    "ca_failures",
+    "doubts",
+    "orders_gone",
+    "tried",
+    "ordered_at",
+    "not_replaced",
+)
 """What a step of a rehearsal leaves as it is in the memory."""
 
 
@@ -100,6 +109,7 @@ class Memory:
         ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
         doubts: How often it gave an answer that would end the order; of one order, whatever went well in between.
         orders_gone: How many orders in a row were of no use, without costing an attempt; the next one waits longer.
+        tried: What was asked for when an attempt last failed, see `asked_for`; None if this process has seen none fail.
         cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
             neither waits for the other's failures.
         generation: The generation of the spec that the back-off and the note are about.
@@ -143,6 +153,7 @@ class Memory:
     ca_failures: int = 0
     doubts: int = 0
     orders_gone: int = 0
+    tried: str | None = None
     cleaning_up: Backoff = field(default_factory=Backoff)
     generation: int = 0
     saved_at: dt.datetime | None = None
@@ -177,11 +188,16 @@ class Memory:
     wrote_temporary: bool = False
     shown: Certificate | None = field(default=None, repr=False)
 
-    def for_generation(self, generation: int) -> Memory:
-        """Return what is still of use for a spec: back-off and note of another one are not."""
+    def for_generation(self, generation: int, *, is_waiting: bool = False) -> Memory:
+        """Return what is still of use for a spec: back-off and note of another one are not.
+
+        Args:
+            generation: Of the spec.
+            is_waiting: Whether the next attempt waits all the same: then why it does is still to be said.
+        """
         if self.generation == generation:
             return self
-        note = self.note if self.note is not None and self.note.under_way else None
+        note = self.note if is_waiting or (self.note is not None and self.note.under_way) else None
         return changed(
             self,
             generation=generation,
@@ -422,7 +438,7 @@ class Observation:
         if not self.status.failed_attempts and self.status.next_attempt_time is None:
             return self
         draft = self.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
-        return draft.remember(issuing=Backoff())
+        return draft.remember(issuing=Backoff(), tried=None)
 
     def noting(self, reason: Reason, message: str, *, under_way: bool = True) -> Observation:
         """Return the observation with another note of where things stand."""

@@ -16,7 +16,7 @@ from certwright.certificates.order.budget import is_scheduled, next_order_time, 
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.ownership import ownership_problem
 from certwright.certificates.rehearsal import LONGEST as LONGEST_REHEARSAL
-from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
+from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing, is_superseded
 from certwright.certificates.rehearsal_steps import CheckRehearsal, EndRehearsal, Rehearse
 from certwright.certificates.renewal_polls import is_poll_due
 from certwright.certificates.requested import request_step
@@ -113,6 +113,8 @@ def plan(observation: Observation, now: dt.datetime) -> Step:
     need = issuance_need(observation, now)
     if need is None:
         return _keep(observation, now)
+    if is_superseded(observation):
+        return EndRehearsal(f"It was not done when {need.message}.")
     return _issue(observation, need, now)
 
 

@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 async def obtain_key(observation: Observation, tools: Tools) -> PrivateKey:
     """Return the key for the present order; afterwards it is in a Secret.
 
-    The open order's, if it has one. Else, with ``rotationPolicy: Never``, the one in the target Secret, if that is
-    usable, with or without its certificate. Else the pending one, which an earlier process may have left behind, or a
-    new one.
+    The open order's, if it has one that goes by the present rotationPolicy. Else, with ``rotationPolicy: Never``, the
+    one in the target Secret, if that is usable, with or without its certificate. Else the pending one, which an earlier
+    process may have left behind, or a new one.
 
     Raises:
         KubeError: The Secret cannot be read or written: the key is not used then.
         KeyNotReady: It takes a while to make.
     """
     open_order = observation.memory.open_order
-    if open_order is not None and open_order.key is not None:
+    if open_order is not None and open_order.key is not None and not _is_superseded(observation, open_order.key):
         return open_order.key
     return await _kept_key(observation, tools) or await _new_key(observation, tools)
 
@@ -54,6 +54,17 @@ def reuses_key(observation: Observation) -> bool:
     if has_compromised_key(observation):
         return False
     return private_key.rotation_policy == "Never" and secret is not None and secret.has_key_for(private_key)
+
+
+def _is_superseded(observation: Observation, key: PrivateKey) -> bool:
+    """Whether rotationPolicy was changed after an order got its key, and before the CA did.
+
+    One that the CA may have certified stays: no other fits its certificate.
+    """
+    order, secret = observation.open_order, observation.secret
+    if order.finalized or order.order.status not in ("pending", "ready") or secret is None:
+        return False
+    return secret.has_key_like(key) is not reuses_key(observation)
 
 
 async def _kept_key(observation: Observation, tools: Tools) -> PrivateKey | None:

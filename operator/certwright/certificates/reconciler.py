@@ -14,7 +14,7 @@ from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unautho
 from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.contested import as_written
-from certwright.certificates.failed_step import after_failure
+from certwright.certificates.failed_step import after_failure, asked_for
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
 from certwright.certificates.left import records_in_place
 from certwright.certificates.need import issuance_need
@@ -38,6 +38,7 @@ from certwright.certificates.steps.resting import (
     LONGEST_REFUSED_PAUSE_SECONDS,
     AwaitIssuer,
     AwaitRateLimit,
+    LookAgain,
     Refuse,
     RestUntil,
     Sleep,
@@ -68,7 +69,7 @@ if TYPE_CHECKING:
     from certwright.certificates.guard import Rival
     from certwright.certificates.secret.given import Secrets
     from certwright.certificates.secret.origin import ChainOrigin
-    from certwright.certificates.steps.step import Act
+    from certwright.certificates.steps.step import Act, Step
     from certwright.certificates.store import Certificates
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
@@ -322,7 +323,9 @@ class CertificateReconciler:
         memory = self._memories.get(uid) or Memory(
             note=last_note(certificate.status), generation=certificate.status.observed_generation or UNOBSERVED
         )
-        memory = memory.for_generation(certificate.metadata.generation)
+        is_respecified = _is_respecified(certificate, memory)
+        is_waiting = not is_respecified and _is_waiting(certificate, memory)
+        memory = memory.for_generation(certificate.metadata.generation, is_waiting=is_waiting)
         issuer_has_changed = uid in self._with_changed_issuer
         if issuer_has_changed:
             self._with_changed_issuer.discard(uid)
@@ -371,7 +374,7 @@ class CertificateReconciler:
         if uid in self._released:
             self._released.discard(uid)
             observation = observation.with_status(next_attempt_time=None)
-        if _starts_over(observation, issuer_has_changed=issuer_has_changed):
+        if is_respecified or _starts_over(observation, issuer_has_changed=issuer_has_changed):
             observation = observation.without_attempts()
             if observation.memory.progress is not None and observation.memory.voucher is not None:
                 progress = Progress.of(observation.status, observation.memory.voucher)
@@ -510,12 +513,12 @@ class CertificateReconciler:
 
     async def _advance(self, observation: Observation) -> tuple[Observation, Rest]:
         """Take one step after another, until the plan is to rest or others have waited long enough."""
-        turn_ends = asyncio.get_running_loop().time() + TURN_SECONDS
+        generation, begun = observation.certificate.metadata.generation, asyncio.get_running_loop().time()
         for _ in range(MAX_STEPS):
-            step = plan(observation, self._tools.clock())
+            step = self._planned(observation, generation)
             if isinstance(step, Rest):
                 return observation, step
-            if is_aside() or asyncio.get_running_loop().time() > turn_ends:
+            if is_aside() or asyncio.get_running_loop().time() > begun + TURN_SECONDS:
                 return observation, Sleep(self._tools.clock())
             held = self._held(step, observation)
             if held is not None:
@@ -569,6 +572,17 @@ class CertificateReconciler:
         name = observation.certificate.display_name
         logger.error("%s: did not settle after %d steps; the last was %s", name, MAX_STEPS, step)
         return observation, Sleep(self._tools.clock() + dt.timedelta(seconds=DEFECT_PAUSE_SECONDS))
+
+    def _planned(self, observation: Observation, generation: int) -> Step:
+        """Return the next step for the spec of a generation.
+
+        The watch, or the answer to a write of our own, may have brought another spec during the look. What was derived
+        from the one before, such as the request, must not be mixed with it, nor carried out.
+        """
+        latest = self._certificates.get(certificate_key(observation.certificate))
+        if latest is not None and latest.metadata.generation != generation:
+            return LookAgain()
+        return plan(observation, self._tools.clock())
 
     def _keep_account(self, observation: Observation) -> None:
         """Have the budget follow the order, and the issuer's status the budget."""
@@ -740,6 +754,27 @@ async def _about_account(observation: Observation, failure: Failure) -> Failure:
     if why is None:
         return failure
     return replace(failure, reason="AccountNotValid", message=f"{why}.", kind="account")
+
+
+def _is_respecified(certificate: Certificate, memory: Memory) -> bool:
+    """Whether the spec, or the labels, were changed since the last attempt failed.
+
+    What was changed may be what it failed for, whether or not the CA is asked for the same: the route of http-01, or
+    which solver is chosen. After a restart only the generation of the spec is known.
+
+    A wait that the CA asked for stays.
+    """
+    if not certificate.status.failed_attempts or (memory.note is not None and memory.note.reason == "RateLimited"):
+        return False
+    if memory.tried is not None:
+        return memory.tried != asked_for(certificate)
+    return memory.generation not in {UNOBSERVED, certificate.metadata.generation}
+
+
+def _is_waiting(certificate: Certificate, memory: Memory) -> bool:
+    """Whether the next attempt waits for a time, whatever the spec says of it: attempts failed, or the CA said so."""
+    limited = memory.note is not None and memory.note.reason == "RateLimited"
+    return certificate.status.failed_attempts > 0 or limited
 
 
 def _starts_over(observation: Observation, *, issuer_has_changed: bool) -> bool:

@@ -46,3 +46,14 @@ def is_rehearsing(observation: Observation) -> bool:
     """Whether a rehearsal has begun and has no result yet."""
     state = observation.rehearsal_state
     return state is not None and state.state == "Running"
+
+
+def is_superseded(observation: Observation) -> bool:
+    """Whether a rehearsal without a result is in the way of an issuance: it is over, whatever it would have shown.
+
+    An order for the issuance itself is not the rehearsal's, and is not to be given up with it.
+    """
+    settings, order, request = observation.certificate.spec.renewal, observation.status.order, observation.request
+    if settings is None or settings.rehearse is None or not is_rehearsing(observation):
+        return False
+    return order is None or (request is not None and order.spec_hash != request.fingerprint)

@@ -140,7 +140,9 @@ def _ready(observation: Observation, now: dt.datetime) -> _Fact:
             was = f"Revision {secret.revision} was put back at {rfc3339(secret.rolled_back.at)}. It"
             return _Fact("True", "RolledBack", f"{was} is valid until {ends}{_outlook(renewal)}")
         if need is None:
-            return _Fact("True", "Ready", f"The certificate is valid until {ends}{_outlook(renewal)}")
+            waits = renewal.due_at is not None and observation.status.failed_attempts
+            failed = f" {note.message}" if note is not None and waits else ""
+            return _Fact("True", "Ready", f"The certificate is valid until {ends}{_outlook(renewal)}{failed}")
         what = f" {note.message}" if note is not None else ""
         return _Fact("True", "Renewing", f"The certificate is valid until {ends} and is being renewed.{what}")
     if need is not None and need.refusal is not None:

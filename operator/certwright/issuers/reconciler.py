@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from certwright.acme import AcmeError
 from certwright.concurrency import KeyedLock
-from certwright.failures import Failure, IssuanceError, classify
+from certwright.failures import NEXT_ATTEMPT, Failure, IssuanceError, classify
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.http.url import same_origin
 from certwright.issuers.account import AccountLoader, KnownAccount
@@ -75,7 +75,6 @@ logger = logging.getLogger(__name__)
 
 AnyIssuer = Issuer | ClusterIssuer
 
-NEXT_ATTEMPT: Final = " The next attempt is at "
 LONGEST_RATE_LIMIT: Final = dt.timedelta(seconds=MAX_RETRY_AFTER)
 LOSSES_FORGOTTEN: Final = dt.timedelta(hours=1)
 """An account that was lost longer ago than this counts as lost for the first time."""

@@ -30,7 +30,10 @@ _ONE_ISSUER = "exactly one of issuerRef and issuerRefs must be set"
 MAX_NAMES: Final = 100
 """Of one certificate, as at most CAs."""
 _NO_NAMES = "needs at least one of dnsNames, ipAddresses and commonName: ACME CAs certify nothing else alone"
-_TOO_MANY = "dnsNames and ipAddresses may have 100 entries together: CAs put no more into one certificate"
+_TOO_MANY = (
+    "dnsNames and ipAddresses may have 100 entries together, including a common name that is in neither: CAs put no "
+    "more into one certificate"
+)
 _ONE_SUBJECT = "literalSubject excludes subject and commonName: it is the whole subject"
 _NO_CA = "must be false or unset: ACME CAs issue certificates for servers, never for CAs"
 _NO_OTHER_NAMES = "must be empty: ACME CAs certify DNS names and IP addresses, and refuse a request with other names"
@@ -73,6 +76,8 @@ class CertificateSpec(Model):
             ),
             rule(
                 "(has(self.dnsNames) ? size(self.dnsNames) : 0) + (has(self.ipAddresses) ? size(self.ipAddresses) : 0)"
+                " + (has(self.commonName) && !(has(self.dnsNames) && self.commonName in self.dnsNames)"
+                " && !(has(self.ipAddresses) && self.commonName in self.ipAddresses) ? 1 : 0)"
                 f" <= {MAX_NAMES}",
                 _TOO_MANY,
             ),
@@ -252,12 +257,13 @@ class CertificateSpec(Model):
             raise ValueError(_ONE_ISSUER)
         if not self.dns_names and not self.ip_addresses and self.common_name is None:
             raise ValueError(_NO_NAMES)
-        if len(self.dns_names) + len(self.ip_addresses) > MAX_NAMES:
-            raise ValueError(_TOO_MANY)
         if self.literal_subject is not None:
             if self.subject is not None or self.common_name is not None:
                 raise ValueError(_ONE_SUBJECT)
             common_name_of(self.literal_subject)
+        names = {*self.dns_names, *self.ip_addresses}
+        if len(names | {self.effective_common_name} - {None}) > MAX_NAMES:
+            raise ValueError(_TOO_MANY)
         if self.is_ca:
             raise ValueError(f"isCA {_NO_CA}")
         if self.other_names:

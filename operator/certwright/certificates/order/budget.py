@@ -24,7 +24,7 @@ SHARE: Final = 4
 """Of the lifetime: a certificate that is renewed later than after this is not renewed too often."""
 SHARE_BY_SPEC: Final = 12
 """Of the lifetime. See `renewal.LARGEST_PART`; jitter makes it a little less than a tenth."""
-SHORTEST_LIFE_BETWEEN: Final = dt.timedelta(minutes=10)
+SHORTEST_LIFE_BETWEEN: Final = dt.timedelta(minutes=2)
 """The least time between two renewals that do not count."""
 
 

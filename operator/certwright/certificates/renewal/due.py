@@ -57,6 +57,7 @@ class RenewalDecision:
         why: For messages, to follow the time: empty, or with a comma before it.
         warning: A reason and a message for people, if something is not as they may think.
         look_at: When there will be something to say that there is not yet; None if there will not.
+        due_at: When it would be renewed if there were no maintenance windows; None without any.
     """
 
     at: dt.datetime | None
@@ -64,6 +65,12 @@ class RenewalDecision:
     why: str = ""
     warning: tuple[Reason, str] | None = None
     look_at: dt.datetime | None = None
+    due_at: dt.datetime | None = None
+
+    @property
+    def unwindowed(self) -> dt.datetime | None:
+        """When it is due, whether or not a maintenance window is open then: what has begun goes on after it closes."""
+        return self.due_at or self.at
 
 
 def renewal_of(
@@ -169,7 +176,7 @@ def _in_window(
     spread = min((opening.end - opening.start) / 2, LONGEST_SPREAD)
     begins = opening.start + spread * fraction_of(certificate.metadata.uid, "window")
     at = max(decision.at, begins.replace(microsecond=0))
-    return replace(decision, at=at, why=f"{decision.why}, in a maintenance window")
+    return replace(decision, at=at, why=f"{decision.why}, in a maintenance window", due_at=decision.at)
 
 
 def _shown(life: dt.timedelta) -> str:

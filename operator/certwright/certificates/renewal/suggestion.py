@@ -90,10 +90,11 @@ class Suggestion:
     def issued_at(self, facts: CertificateFacts) -> dt.datetime:
         """Return when the certificate was issued, as far as it is known: CAs date it back by an hour or two.
 
-        No later than half of its lifetime, as what a status says of it must not put a renewal off for long.
+        No later than when its last tenth begins, as what a status says of it must not put a renewal off for ever. (Of
+        a certificate for ten minutes that was dated back by an hour, most of the lifetime was over when it was issued.)
         """
         life = facts.not_after - facts.not_before
-        latest = facts.not_before + min(LONGEST_BACKDATING, life / 2)
+        latest = facts.not_before + min(LONGEST_BACKDATING, life - life / LAST_PART)
         return min(max(self.first_seen, facts.not_before), latest)
 
     @property

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
     from cryptography.hazmat.primitives.asymmetric.types import CertificatePublicKeyTypes
 
-    from certwright.pki import CertificateChain
+    from certwright.pki import CertificateChain, PrivateKey
     from certwright.resources import PrivateKey as PrivateKeySpec
 
 MAX_REVISION_DIGITS: Final = 9
@@ -167,6 +167,12 @@ class SecretFacts:
         if self.leaf is not None:
             return public_key_matches_spec(self.leaf, *kind)
         return self.lone_key is not None and is_of_kind(self.lone_key, *kind)
+
+    def has_key_like(self, key: PrivateKey) -> bool:
+        """Whether its private key is this one, as far as its public half shows."""
+        if self.leaf is not None:
+            return public_key_matches(self.leaf, key)
+        return self.lone_key is not None and self.lone_key == key.public_key()
 
     @classmethod
     def of(cls, secret: Mapping[str, Any]) -> SecretFacts:

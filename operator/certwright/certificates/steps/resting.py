@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.certificates.contested import is_contested, is_kept
+from certwright.certificates.observation import Note
 from certwright.certificates.rehearsal import rehearsal_time
 from certwright.certificates.renewal.due import fraction_of
 from certwright.certificates.renewal_polls import can_be_asked, first_poll, is_poll_due
 from certwright.certificates.secret.issued import KEPT_AFTER_WRITE
 from certwright.certificates.secret.keystores import passwords_look
 from certwright.certificates.steps.step import Rest
+from certwright.failures import NEXT_ATTEMPT
 from certwright.issuers.allowed_domains import needs_labels
 from certwright.resources import READY, find_condition
 from certwright.runtime.backoff import Backoff
@@ -53,13 +55,19 @@ class Settle(Rest):
     def rest(self, observation: Observation, tools: Tools) -> Observation:
         """Forget failures: they are history, also when the spec went back to what the Secret holds.
 
-        What is said of a Secret that something else keeps changing stays until that has stopped.
+        What is said of a Secret that something else keeps changing stays until that has stopped, and what is said of
+        a renewal that has failed while it waits for its next maintenance window.
         """
         now, note = tools.clock(), observation.memory.note
         kept = (
             note if note is not None and note.reason == "SecretContested" and is_contested(observation, now) else None
         )
-        observation = observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
+        if kept is None:
+            kept = _failed_in_window(observation, now)
+        if kept is None or kept.reason == "SecretContested":
+            observation = observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
+        else:
+            observation = observation.with_status(next_attempt_time=self.renew_at)
         issued = observation.memory.issued if is_kept(observation, now) else None
         poll_at = observation.memory.poll_at
         if poll_at is None or is_poll_due(observation, now):
@@ -247,6 +255,17 @@ class Pause(Rest):
         return Result.ON_EVENT if after is None else Result.again_at(after, now)
 
 
+def _failed_in_window(observation: Observation, now: dt.datetime) -> Note | None:
+    """Return what to say of a renewal that failed and whose window has closed, or None."""
+    note, renewal = observation.memory.note, observation.renewal
+    if note is None or note.under_way or not observation.status.failed_attempts or renewal is None:
+        return None
+    if renewal.due_at is None or renewal.due_at > now or renewal.at is None:
+        return None
+    said = note.message.partition(NEXT_ATTEMPT)[0]
+    return Note(note.reason, f"{said}{NEXT_ATTEMPT}{rfc3339(renewal.at)}, in a maintenance window.", under_way=False)
+
+
 def _may_change_unseen(observation: Observation, reason: Reason) -> bool:
     """Whether a refusal depends on something that is not watched: a Secret of others, or a namespace's labels."""
     issuer = observation.issuer
@@ -274,6 +293,17 @@ class Park(Rest):
     """The issuer is not loaded yet (the operator has just started): say nothing, its event brings us back."""
 
     is_silent: ClassVar[bool] = True
+
+
+@dataclass(frozen=True)
+class LookAgain(Rest):
+    """The spec has changed during the look: say nothing of a mixture of both."""
+
+    is_silent: ClassVar[bool] = True
+
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+        """Look again at once."""
+        return Result.again_in(0)
 
 
 @dataclass(frozen=True)
