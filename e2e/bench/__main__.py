@@ -1,4 +1,4 @@
-"""Run with `python -m bench`; `--json` prints the figures for machines, `--many N` changes the number at once."""
+"""Run with `python -m bench`; `--json` prints the figures for machines, `--write` puts them into the documentation."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from bench.client import measure_library
-from bench.figure import print_table
+from bench.figure import compile_first, print_table, write_tables
 from bench.ingresses import measure_ingresses
 from bench.measure import OperatorBenchmark
-from bench.providers import measure_providers, write_figures
+from bench.providers import measure_providers
 from harness import Cluster, OperatorProcess
 from testbed.bed import TestBed
 from testbed.options import BedOptions, PebbleOptions
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 USER = "certwright"
 PARTS = ("operator", "library", "ingresses", "providers")
-PAGE = Path(__file__).parents[2] / "docs" / "performance.md"
 
 
 def main() -> int:
@@ -35,27 +34,26 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=100, help="Certificates applied at once (default: 100)")
     parser.add_argument("--runs", type=int, default=5, help="runs of the single issuance (default: 5)")
     parser.add_argument("--ingresses", type=int, default=10_000, help="Ingresses without annotations (default: 10000)")
-    parser.add_argument(
-        "--only", choices=["operator", "library", "ingresses", "providers"], help="measure just one of these"
-    )
-    parser.add_argument("--write", action="store_true", help="put the memory of the DNS providers into its page")
+    parser.add_argument("--only", choices=PARTS, help="measure just one of these")
+    parser.add_argument("--write", action="store_true", help="put the figures into README.md and docs/")
     arguments = parser.parse_args()
     progress = Console(stderr=True, highlight=False)
-    figures: list[Figure] = []
+    compile_first()
+    groups: dict[str, list[Figure]] = {}
     if arguments.only in {None, "operator"}:
-        figures += _measure(arguments.runs, arguments.many, progress)
+        groups["operator"] = _measure(arguments.runs, arguments.many, progress)
     if arguments.only in {None, "library"}:
-        figures += _measure_library(4 * arguments.runs, progress)
+        groups |= _measure_library(4 * arguments.runs, progress)
     if arguments.only in {None, "ingresses"}:
-        figures += _measure_ingresses(arguments.ingresses, progress)
+        groups["ingresses"] = _measure_ingresses(arguments.ingresses, progress)
     if arguments.only in {None, "providers"}:
         progress.print("==> memory of the DNS providers")
-        of_providers = measure_providers(arguments.runs)
-        figures += of_providers
-        if arguments.write:
-            write_figures(of_providers, PAGE)
+        groups["providers"] = measure_providers(arguments.runs)
+    if arguments.write:
+        write_tables(groups)
+    figures = [figure for group in groups.values() for figure in group]
     if arguments.json:
-        print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
+        print(json.dumps({figure.title: figure.value for figure in figures}, indent=2))
     else:
         print_table("Certwright on a test bed of real parts (Pebble: retryAfter 1 s)", figures)
     return 0
@@ -94,7 +92,7 @@ def _measure_ingresses(number: int, progress: Console) -> list[Figure]:
         return measure_ingresses(bed, Path(folder), number)
 
 
-def _measure_library(runs: int, progress: Console) -> list[Figure]:
+def _measure_library(runs: int, progress: Console) -> dict[str, list[Figure]]:
     with TestBed(BedOptions(kubernetes=False, ingress=False, challtestsrv=False)) as bed:
         return measure_library(bed, runs, progress)
 

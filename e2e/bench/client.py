@@ -60,15 +60,15 @@ class LibraryBench:
     def one_issuance(self, runs: int) -> list[Figure]:
         """Ours and PyPI's `acme`, one after the other, with files that another process serves."""
         figures = []
-        for name, program in (("certwright", "client_ours"), ("acme (certbot's)", "client_theirs")):
+        for name, program in (("certwright", "client_ours"), ("acme", "client_theirs")):
             with tempfile.TemporaryDirectory() as webroot, web_folder(Path(webroot), self._port):
                 arguments = (self._pebble.directory_url, webroot, f"{program}.{self._domain}".replace("_", "-"))
                 measured = json.loads(self._run("-m", f"bench.{program}", *arguments, str(runs))[0])
                 _, whole = self._run("-m", f"bench.{program}", *arguments[:2], f"cold-{arguments[2]}", "1")
             figures += [
-                Figure(f"CPU, one issuance: {name}", round(1000 * measured["cpu"], 1), "ms", f"mean of {runs}, warm"),
-                Figure(f"Requests, one issuance: {name}", measured["requests"], "", "http-01, one name, account known"),
-                Figure(f"Memory, two issuances: {name}", round(whole.megabytes, 1), "MB", "peak RSS of the process"),
+                Figure(f"CPU, mean of {runs}", round(1000 * measured["cpu"], 1), "ms", "warm", name),
+                Figure("Requests", measured["requests"], "", "http-01, one name, account known", name),
+                Figure("Peak memory of the process", round(whole.megabytes, 1), "MB", "peak RSS", name),
             ]
         return figures
 
@@ -80,9 +80,9 @@ class LibraryBench:
         measured = json.loads(output)
         how = f"{MANY} issued, {CONNECTIONS} connections"
         return [
-            Figure(f"Certificates a second, {AT_ONCE} at a time", round(measured["rate"], 1), "/s", how),
-            Figure(f"CPU a certificate, {AT_ONCE} at a time", round(1000 * measured["cpu"], 1), "ms", how),
-            Figure(f"Memory, {AT_ONCE} at a time", round(usage.megabytes, 1), "MB", "peak RSS of the process"),
+            Figure("Certificates per second", round(measured["rate"], 1), "", how),
+            Figure("CPU per certificate", round(1000 * measured["cpu"], 1), "ms", how),
+            Figure("Peak memory", round(usage.megabytes, 1), "MB", "peak RSS of the process"),
         ]
 
     def one_program(self) -> list[Figure]:
@@ -90,11 +90,12 @@ class LibraryBench:
         options = f"--server {self._pebble.directory_url} --agree-tos --solver standalone --http-port {self._port}"
         command = [str(COMMAND), "acme", "issue", f"command.{self._domain}", "--dir", "certificates", *options.split()]
         figures = []
-        for name, program in (("certwright acme issue", command), (EXAMPLE.name, [str(EXAMPLE)])):
+        programs = (("`certwright acme issue`", command), (f"`{EXAMPLE.relative_to(PROJECT)}`", [str(EXAMPLE)]))
+        for name, program in programs:
             _, usage = self._run(*program, NAME=f"program.{self._domain}", HTTP_PORT=str(self._port))
             figures += [
-                Figure(f"Memory: {name}", round(usage.megabytes, 1), "MB", "peak RSS of the process"),
-                Figure(f"CPU: {name}", round(1000 * usage.cpu), "ms", "from start to end, account included"),
+                Figure(name, round(usage.megabytes, 1), "MB", "peak RSS of the process", "Peak memory"),
+                Figure(name, round(1000 * usage.cpu), "ms", "from start to end, account included", "CPU"),
             ]
         return figures
 
@@ -120,21 +121,21 @@ class LibraryBench:
             return done.stdout, Usage(**json.loads(file.read_text()))
 
 
-def measure_library(bed: TestBed, runs: int, progress: Console) -> list[Figure]:
-    """Start a CA for it and measure everything."""
+def measure_library(bed: TestBed, runs: int, progress: Console) -> dict[str, list[Figure]]:
+    """Start a CA for it and measure everything, in groups of figures."""
     port = allocator.take()
     options = PebbleOptions(nonce_reject_percent=0, authz_reuse_percent=0, http_port=port)
     pebble = bed.start_pebble("pebble-library", options)
     try:
         bench = LibraryBench(pebble, port, bed.bind.zones[0])
-        figures: list[Figure] = []
-        for title, measure in (
-            (f"one issuance, {runs} times, ours and certbot's", lambda: bench.one_issuance(runs)),
-            (f"{MANY} certificates, {AT_ONCE} at a time", bench.many_at_once),
-            ("one program", bench.one_program),
+        groups: dict[str, list[Figure]] = {}
+        for group, title, measure in (
+            ("library-issuance", f"one issuance, {runs} times, ours and certbot's", lambda: bench.one_issuance(runs)),
+            ("library-many", f"{MANY} certificates, {AT_ONCE} at a time", bench.many_at_once),
+            ("library-program", "one program", bench.one_program),
         ):
             progress.print(f"==> {title}")
-            figures += measure()
-        return figures
+            groups[group] = measure()
+        return groups
     finally:
         bed.end_pebble(pebble)

@@ -27,6 +27,8 @@ SETTLE_SECONDS: Final = 6.0
 MANY_SECONDS: Final = 300.0
 KUBELET: Final = "kubelet"
 SOLVER: Final = ("certwright", "solver")
+POD: Final = "solver pod"
+COLUMNS: Final = {"pod": POD, "shared": "shared responder"}
 LATE: Final = {"ingress": {"ingressClassName": "of-nobody"}}
 
 
@@ -47,7 +49,7 @@ class Http01Bench:
     def idle_memory(self) -> list[Figure]:
         """Memory of the operator's pod before there is any work."""
         time.sleep(SETTLE_SECONDS)
-        return [Figure("Operator pod RSS, idle", self._resident(), "MB", "process_resident_memory_bytes")]
+        return [Figure("Memory of the operator, idle", self._resident(), "MB", "process_resident_memory_bytes", POD)]
 
     def one_certificate(self, runs: int, responder: str) -> list[Figure]:
         """From the apply to a Ready condition, one after the other."""
@@ -61,10 +63,11 @@ class Http01Bench:
             space.apply(name, space.host(name))
             space.ready(name)
             seconds.append(time.perf_counter() - began)
-        what = f"One certificate, {responder}, apply to Ready"
+        how, column = f"the client's clock, {SETTLE_SECONDS:g} s apart", COLUMNS[responder]
+        what = f"One certificate, from apply to Ready, median of {runs}"
         return [
-            Figure(what, round(statistics.median(seconds), 2), "s", f"median of {runs}, {SETTLE_SECONDS:g} s apart"),
-            Figure(f"{what}, slowest", round(max(seconds), 2), "s", f"of {runs}"),
+            Figure(what, round(statistics.median(seconds), 2), "s", how, column),
+            Figure(f"The slowest of {runs}", round(max(seconds), 2), "s", how, column),
         ]
 
     def requests_of_one(self, responder: str) -> list[Figure]:
@@ -81,15 +84,11 @@ class Http01Bench:
         ours = [event for event in counted if user_of(event) == self._release.service_account]
         kubelet = [event for event in counted if _who(event) == KUBELET]
         whole = ", ".join(f"{who} {number}" for who, number in Counter(map(_who, counted)).most_common())
-        what = f"API requests, {responder}"
+        what, column = "API server requests for one certificate", COLUMNS[responder]
         return [
-            Figure(f"{what}, the operator", len(ours), "", _kinds(ours)),
-            *(
-                [Figure(f"{what}, with the kubelet's", len(ours) + len(kubelet), "", _kinds(kubelet))]
-                if kubelet
-                else ()
-            ),
-            Figure(f"{what}, everybody's", len(counted), "", whole),
+            Figure(f"{what}: the operator's", len(ours), "", _kinds(ours), column),
+            Figure("including the kubelet's", len(ours) + len(kubelet), "", _kinds(kubelet), column),
+            Figure("including all others", len(counted), "", whole, column),
         ]
 
     def solver_pod(self) -> list[Figure]:
@@ -107,8 +106,8 @@ class Http01Bench:
         space.cluster.delete("Certificate", space.namespace, "held")
         space.nothing_left()
         return [
-            Figure("Solver pod RSS", round(resident, 1), "MB", "VmRSS of its one process"),
-            Figure("Solver pod start-up", round(start_up, 2), "s", "process start until it listens"),
+            Figure("Memory of a solver pod", round(resident, 1), "MB", "VmRSS of its one process", POD),
+            Figure("Start of a solver pod's process until it listens", round(start_up, 2), "s", "its log", POD),
         ]
 
     def many_certificates(self, count: int, responder: str) -> list[Figure]:
@@ -124,10 +123,17 @@ class Http01Bench:
         used = self._release.metric("process_cpu_seconds_total") - cpu
         space.nothing_left()
         time.sleep(SETTLE_SECONDS)
+        column = COLUMNS[responder]
         return [
-            Figure(f"{count} at once, {responder}, all Ready", round(seconds, 1), "s", "from the first apply"),
-            Figure(f"{count} at once, {responder}, operator's CPU", round(used, 2), "s", "process_cpu_seconds_total"),
-            Figure(f"Operator pod RSS after {count}, {responder}", self._resident(), "MB", "the same"),
+            Figure(
+                f"{count} Certificates applied at once, all Ready",
+                round(seconds, 1),
+                "s",
+                "from the first apply",
+                column,
+            ),
+            Figure(f"CPU of the operator for {count}", round(used, 2), "s", "process_cpu_seconds_total", column),
+            Figure(f"Memory of the operator, after {count}", self._resident(), "MB", "the same", column),
         ]
 
     def _space(self, responder: str, route: dict[str, Any] | None = None) -> Space:

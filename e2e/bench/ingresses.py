@@ -38,8 +38,8 @@ def measure_ingresses(bed: TestBed, folder: Path, number: int) -> list[Figure]:
             answer.raise_for_status()
     without, with_shim = (_resident(bed, folder / name, arguments) for name, arguments in _RUNS)
     return [
-        Figure("RSS, idle, without the shim", round(without, 1), "MB", f"beside {number} Ingresses"),
-        Figure("RSS, idle, with the shim", round(with_shim, 1), "MB", f"beside {number} Ingresses without annotations"),
+        Figure(f"Idle beside {number:,} Ingresses, without the shim", round(without, 1), "MB", "VmRSS"),
+        Figure(f"Idle beside {number:,} Ingresses, with the shim", round(with_shim, 1), "MB", "VmRSS"),
     ]
 
 

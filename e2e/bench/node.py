@@ -1,6 +1,7 @@
 """`make bench-node`: HTTP-01 on a node, with the operator installed by its chart. Run as root, isolated.
 
-`--json` prints the figures for machines, `--runs N` and `--many N` change the numbers.
+`--json` prints the figures for machines, `--write` puts them into the README, `--runs N` and `--many N` change the
+numbers.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import sys
 
 from rich.console import Console
 
-from bench.figure import Figure, print_table
+from bench.figure import Figure, print_table, write_tables
 from bench.http01 import Http01Bench
 from harness import Cluster
 from scenarios.installed import Release
@@ -28,14 +29,17 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON object instead of a table")
     parser.add_argument("--many", type=int, default=20, help="Certificates applied at once (default: 20)")
     parser.add_argument("--runs", type=int, default=5, help="runs of the single issuance (default: 5)")
+    parser.add_argument("--write", action="store_true", help="put the figures into the README")
     arguments = parser.parse_args()
     try:
         figures = _measure(arguments.runs, arguments.many, Console(stderr=True, highlight=False))
     except BedError as error:
         print(error, file=sys.stderr)
         return 1
+    if arguments.write:
+        write_tables({"node": figures})
     if arguments.json:
-        print(json.dumps({figure.name: figure.value for figure in figures}, indent=2))
+        print(json.dumps({figure.title: figure.value for figure in figures}, indent=2))
     else:
         print_table("Certwright on a node (Traefik, Pebble: retryAfter 1 s, 5 % of nonces refused)", figures)
     return 0
@@ -61,7 +65,7 @@ def _measure(runs: int, many: int, progress: Console) -> list[Figure]:
         ):
             progress.print(f"==> {title}")
             for figure in measure():
-                progress.print(f"    {figure.name}: {figure.value:g} {figure.unit} ({figure.how})")
+                progress.print(f"    {figure.title}: {figure.text} ({figure.how})")
                 figures.append(figure)
     return figures
 

@@ -11,16 +11,12 @@ import sys
 from dataclasses import dataclass
 from importlib import import_module
 from inspect import getmembers, isclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 from unittest import mock
 
 from bench import first_use
 from bench.figure import Figure
 from certwright.dns.providers import PROVIDERS, config_type
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from pathlib import Path
 
 NAME: Final = "_acme-challenge.example.com"
 RECORDS: Final = [(NAME, "a" * 43, "example.com"), (NAME, "b" * 43, "example.com")]
@@ -28,8 +24,6 @@ RECORDS_OF: Final = {
     "acme_dns": [("8e5700ea-a4bf-41c7-8a77-e990661dcc6a.auth.example.net", one * 43, "example.com") for one in "ab"]
 }
 """An account takes records at its own name only."""
-BEGIN: Final = "<!-- providers -->"
-END: Final = "<!-- /providers -->"
 WITHOUT_DOUBLE: Final = frozenset({"plugin", "rfc2136"})
 """One is the user's own program; the other speaks to a name server, with what the operator has loaded anyway."""
 
@@ -55,17 +49,8 @@ def measure_providers(runs: int) -> list[Figure]:
     figures = [Figure("All providers listed, none used", round(known), "KiB", "private memory: their models")]
     for name in sorted(PROVIDERS.keys() - WITHOUT_DOUBLE):
         median = statistics.median(first_use_of(name).kibibytes for _ in range(runs))
-        figures.append(Figure(name, round(median), "KiB", "private memory: its first change of a zone"))
+        figures.append(Figure(f"`{name}`", round(median), "KiB", "private memory: its first change of a zone"))
     return figures
-
-
-def write_figures(figures: Iterable[Figure], page: Path) -> None:
-    """Put the figures into a page, between its marks."""
-    before, _, rest = page.read_text().partition(f"{BEGIN}\n")
-    _, _, after = rest.partition(END)
-    rows = "".join(f"| {figure.name.replace('_', ' ')} | {figure.value:g} {figure.unit} |\n" for figure in figures)
-    table = f"| | Private memory |\n|---|---|\n{rows}"
-    page.write_text(f"{before}{BEGIN}\n{table}{END}{after}")
 
 
 def _known() -> float:

@@ -8,6 +8,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final
 
+import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from certwright.acme import base64url, certificate_identifier
@@ -19,7 +20,6 @@ from testbed.proxy import RecordingProxy
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    import pytest
     from cryptography import x509
 
     from harness import Tenant
@@ -30,6 +30,7 @@ MANY: Final = int(os.environ.get("CERTWRIGHT_TEST_REVOKED", "12"))
 NEW_ORDER: Final = ("POST", "/order-plz")
 
 
+@pytest.mark.timeout(300 + 6 * MANY)
 def test_a_mass_revocation_renews_every_certificate_once_and_not_at_once(
     tenant: Tenant, make_pebble: Callable[..., Pebble], request: pytest.FixtureRequest
 ) -> None:
