@@ -292,6 +292,67 @@ async def test_a_status_alone_revokes_nothing(bench: Bench, ca: Revoking) -> Non
     assert len(bench.ca.orders) == 1
 
 
+async def replaced(bench: Bench) -> tuple[bytes, bytes]:
+    """Ask for a revocation, and return the old certificate and the new one as soon as that is there."""
+    await bench.run(60)
+    old = der(bench)
+    ask(bench, "superseded")
+    for _ in range(100):
+        if der(bench) != old:
+            break
+        bench.now += (await bench.look()).after or PICKED_UP_AFTER / 10
+    return old, der(bench)
+
+
+async def test_a_compromise_that_is_told_after_the_replacement_was_stored_revokes_both_at_once(
+    bench: Bench, ca: Revoking
+) -> None:
+    old, new = await replaced(bench)
+    assert not ca.revoked
+    ask(bench, "keyCompromise", request_id="r-2")
+    asked_at = bench.now
+    for _ in range(20):
+        bench.now += min((await bench.look()).after or PICKED_UP_AFTER, PICKED_UP_AFTER / 100)
+    assert bench.now - asked_at < PICKED_UP_AFTER / 2
+    assert ca.revoked == [(old, 1), (new, 1)]
+    await bench.run(HOUR)
+    assert der(bench) not in {old, new}
+    assert [(one.reason, one.state) for one in bench.status.revocations] == [("keyCompromise", "Revoked")] * 2
+    assert [(one.id, one.state) for one in bench.status.requests] == [("r-1", "Failed"), ("r-2", "Succeeded")]
+    assert not held(bench)
+
+
+async def test_another_revocation_does_not_leave_the_earlier_certificate_valid(bench: Bench, ca: Revoking) -> None:
+    old, new = await replaced(bench)
+    ask(bench, "cessationOfOperation", request_id="r-2")
+    await bench.run(HOUR)
+    assert ca.revoked == [(old, 4), (new, 5)]
+    assert der(bench) not in {old, new}
+    assert not held(bench)
+
+
+async def test_another_reason_before_the_replacement_is_stored_counts(bench: Bench, ca: Revoking) -> None:
+    await bench.run(60)
+    old = der(bench)
+    bench.dns.hidden = True
+    ask(bench, "superseded")
+    await bench.run(60)
+    assert not ca.revoked
+    ask(bench, "keyCompromise", request_id="r-2")
+    await bench.run(60)
+    assert ca.revoked == [(old, 1)]
+    assert last(bench).state == "Revoked"
+
+
+async def test_a_renewal_that_takes_its_place_withdraws_a_revocation(bench: Bench, ca: Revoking) -> None:
+    old, _ = await replaced(bench)
+    write(bench, request={"id": "r-2", "action": "Renew"})
+    await bench.run(HOUR)
+    assert not ca.revoked
+    assert last(bench).message.startswith("Withdrawn")
+    assert der(bench) != old
+
+
 async def test_a_ca_that_refuses_the_reason_ends_the_request(bench: Bench, ca: Revoking) -> None:
     await bench.run(60)
     ca.refusals = [problem(acme.BadRevocationReason, "badRevocationReason", 400)]

@@ -11,6 +11,8 @@ from certwright.certificates.requests.action import Outcome
 from certwright.certificates.requests.actions import ACTIONS
 from certwright.certificates.requests.record import entry_of, is_noted, pending, running, withdrawn
 from certwright.certificates.requests.revoke import revocation_for
+from certwright.certificates.revocations import pending as revocation_pending
+from certwright.certificates.revocations import revocation_of
 from certwright.certificates.steps.begin_request import BeginRequest, RefuseRequest
 from certwright.certificates.steps.end_request import EndRequest, NoteRepeated, TakeOutRequest
 from certwright.certificates.steps.revoke import HoldForRevocation
@@ -32,7 +34,13 @@ TAKEN_OUT_WITHIN: Final = dt.timedelta(hours=1)
 
 
 def _hold_for_revocation(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Act | None:
-    """Begin a revocation; what follows is in the plan, see `certificates/revoking.py`."""
+    """Begin a revocation; what follows is in the plan, see `certificates/revoking.py`.
+
+    One that an earlier request began, of a certificate that is replaced by now, goes first: one is held at a time.
+    """
+    earlier, present = revocation_pending(observation), revocation_of(observation, observation.secret)
+    if earlier is not None and earlier is not present and earlier.request_id != entry.id:
+        return None
     busy = wait_until(observation.memory.revoking.not_before, now, since=observation.memory.revoking.since)
     return HoldForRevocation(entry) if revocation_for(observation, entry) is None and busy is None else None
 

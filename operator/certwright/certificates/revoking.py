@@ -5,8 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.certificates.evidence import fingerprint_of
+from certwright.certificates.requests.record import pending as begins_now
 from certwright.certificates.requests.record import running
 from certwright.certificates.revocations import (
+    COMPROMISE,
     due_at,
     is_unrevoked,
     must_stay_held,
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.steps.step import Act
-    from certwright.resources import RevocationStatus
+    from certwright.resources import RequestStatus, RevocationStatus
 
 
 def revocation_step(observation: Observation, now: dt.datetime) -> Act | None:
@@ -34,16 +36,24 @@ def revocation_step(observation: Observation, now: dt.datetime) -> Act | None:
     if revocation is None:
         left = next((one for one in observation.status.revocations if one.held), None)
         return None if left is None else DropHeld(left)
-    if not _is_wanted(observation, revocation):
-        return WithdrawRevocation(revocation)
-    due = due_at(observation, revocation, now)
-    return Revoke(revocation) if due is not None and due <= now else None
-
-
-def _is_wanted(observation: Observation, revocation: RevocationStatus) -> bool:
-    """Whether the request that began a revocation still runs: a status alone revokes nothing."""
     request = running(observation)
-    return request is not None and request.action == "Revoke" and request.id == revocation.request_id
+    if request is None or request.action != "Revoke":
+        begins = begins_now(observation, now)
+        is_taken_over = begins is not None and begins.action == "Revoke"
+        return None if is_taken_over else WithdrawRevocation(revocation)
+    wanted = _as_asked(revocation, request)
+    due = due_at(observation, wanted, now)
+    return Revoke(wanted) if due is not None and due <= now else None
+
+
+def _as_asked(revocation: RevocationStatus, request: RequestStatus) -> RevocationStatus:
+    """Return a revocation as the request that runs has it: a status alone revokes nothing.
+
+    That may be a later request, after the replacement was stored. It withdraws nothing: who asks again for a revocation
+    does not want the earlier certificate to stay valid, least of all if others have its key.
+    """
+    is_later = request.id != revocation.request_id
+    return revocation.replace(reason=COMPROMISE) if is_later and request.reason == COMPROMISE else revocation
 
 
 def holding_step(observation: Observation, now: dt.datetime) -> Act | None:
