@@ -105,6 +105,19 @@ def test_what_every_object_is_to_carry_reaches_the_operator(helm: Helm, monkeypa
     assert (common.labels, common.annotations) == (values["objectLabels"], values["objectAnnotations"])
 
 
+def test_how_objects_of_cert_manager_are_served_is_told_only_where_they_are(helm: Helm) -> None:
+    told = {name: text for name, text in environment(helm, case("drop-in")).items() if "CERT_MANAGER" in name}
+    assert told == {
+        "CERTWRIGHT_SERVE_CERT_MANAGER_OBJECTS": "true",
+        "CERTWRIGHT_CERT_MANAGER_ARGUMENTS": "--dns01-recursive-nameservers=192.0.2.53:53,198.51.100.53:53 "
+        "--dns01-recursive-nameservers-only",
+        "CERTWRIGHT_CERT_MANAGER_METRICS": "true",
+        "CERTWRIGHT_CERT_MANAGER_GUARD": "true",
+        "CERTWRIGHT_CERT_MANAGER_LEADER_ELECTION_NAMESPACE": "kube-system",
+        "CERTWRIGHT_SHIM_CERT_MANAGER_ANNOTATIONS": "auto",
+    }
+
+
 def test_namespaces_are_a_list_in_one_variable_each_once(helm: Helm) -> None:
     assert environment(helm, case("namespaced-dns-only"))["CERTWRIGHT_NAMESPACE"] == "chart-a,certwright,default"
 

@@ -35,7 +35,7 @@ def documented(values: Mapping[str, Any]) -> set[Right]:
         "tlsAlpn01.enabled": values.get("tlsAlpn01", {}).get("enabled", False),
         "certManager.guard": values.get("certManager", {}).get("guard", True),
         "shim.enabled": values.get("shim", {}).get("enabled", True),
-        "compat.certManager.enabled": values.get("compat", {}).get("certManager", {}).get("enabled", False),
+        "certManager.serveObjects.enabled": values.get("certManager", {}).get("serveObjects", {}).get("enabled", False),
         "dns01.webhooks": bool(webhooks),
         "serving": any("serving" in webhook for webhook in webhooks),
         "leaderElection.enabled": values.get("leaderElection", {}).get("enabled", True),
@@ -113,6 +113,28 @@ def test_the_rights_are_those_of_the_table(helm: Helm, name: str, *, http01: boo
         everywhere = {right[1:] for right in wanted if right[0] in {"served", "cluster"}}
         assert {right[1:] for right in found["cluster role"]} == everywhere
     assert found.get("own role", set()) == {right for right in wanted if right[0] == "own"}
+
+
+@pytest.mark.parametrize("namespaces", [[], ["chart-a"]])
+def test_the_rights_to_cert_managers_objects_come_with_the_value_that_serves_them(
+    helm: Helm, namespaces: list[str]
+) -> None:
+    def found(enabled: bool) -> set[tuple[str, str, str]]:  # noqa: FBT001 - one of two
+        values = {
+            "namespaces": namespaces,
+            "shim": {"enabled": False},
+            "certManager": {"guard": False, "serveObjects": {"enabled": enabled}},
+        }
+        roles = of_operator(helm.objects(values)).values()
+        return {right[1:] for role in roles for right in rights("", role)}
+
+    more = found(enabled=True) - found(enabled=False)
+    kinds = ("certificates", "issuers", "clusterissuers")
+    assert more == {
+        *(("cert-manager.io", kind, verb) for kind in kinds for verb in ("list", "watch")),
+        *(("cert-manager.io", f"{kind}/status", "patch") for kind in kinds),
+        *(("certwright.io", kind, "create") for kind in kinds),
+    }
 
 
 @pytest.mark.parametrize("name", [name for name in MATRIX if case(name).get("namespaces")])

@@ -127,6 +127,15 @@ def test_comments_become_descriptions() -> None:
         ({"podDisruptionBudget": {"minAvailable": "half"}}, "/podDisruptionBudget/minAvailable", "pattern"),
         ({"extraEnv": [{"value": "x"}]}, "/extraEnv/0", "name"),
         ({"crds": {"install": "yes"}}, "/crds/install", "boolean"),
+        ({"compat": {"certManager": {"enabled": True}}}, "", "compat"),
+        ({"certManager": {"serveObjects": True}}, "/certManager/serveObjects", "object"),
+        ({"certManager": {"serveObjects": {"enable": True}}}, "/certManager/serveObjects", "enable"),
+        ({"certManager": {"serveObjects": {"metrics": "yes"}}}, "/certManager/serveObjects/metrics", "boolean"),
+        (
+            {"certManager": {"serveObjects": {"enabled": True, "arguments": ["--a=$(b) 'c'"]}}},
+            "/certManager/serveObjects/arguments/0",
+            "pattern",
+        ),
         ({"podLabels": {"app.kubernetes.io/name": "x"}}, "/podLabels/app.kubernetes.io~1name", "false schema"),
     ],
 )
@@ -160,6 +169,10 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
             "metrics: enable serviceMonitor or podMonitor, not both",
         ),
         ({"ports": {"http": 8089}}, "ports: http and responder must differ"),
+        (
+            {"certManager": {"serveObjects": {"metrics": True}}},
+            "certManager.serveObjects: metrics and arguments require enabled",
+        ),
         (
             {"namespaces": ["a"], "issuers": [{"name": "x", "namespace": "b", "spec": {"acme": {}}}]},
             "issuers: x is in the namespace b, which is not listed in namespaces",

@@ -177,7 +177,7 @@ def test_while_cert_managers_controller_lives_nothing_is_written_and_its_objects
     cluster.apply(their_certificate(namespace, "web", host()))
     for name in ("web", "pebble"):
         event = wait_event(cluster, namespace, name, "LeftToCertManager")
-        assert "compat.certManager.enabled" in event["message"]
+        assert "certManager.serveObjects.enabled" in event["message"]
     assert [path for _, path in writes(api, namespace) if not path.endswith("/events")] == []
     assert "status" not in (cluster.get(CERTIFICATE, namespace, "web") or {})
     assert cluster.get("Certificate", namespace, "web") is None

@@ -130,6 +130,11 @@ them or not at all. A registry of its own takes the place of the one in the oper
 {{- if eq (int .Values.ports.http) (int .Values.ports.responder) }}
 {{- fail "ports: http and responder must differ" }}
 {{- end }}
+{{- with .Values.certManager.serveObjects }}
+{{- if and (not .enabled) (or .metrics .arguments) }}
+{{- fail "certManager.serveObjects: metrics and arguments require enabled: without it no object of cert-manager is served" }}
+{{- end }}
+{{- end }}
 {{- range .Values.issuers }}
 {{- if and $.Values.namespaces (not (has .namespace $.Values.namespaces)) }}
 {{- fail (printf "issuers: %s is in the namespace %s, which is not listed in namespaces: the operator would not see it" .name .namespace) }}

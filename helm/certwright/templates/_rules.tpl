@@ -46,7 +46,7 @@
   resources: [httproutes]
   verbs: [list, watch]
 {{- end }}
-{{- if .Values.compat.certManager.enabled }}
+{{- if .Values.certManager.serveObjects.enabled }}
 # Certificates and Issuers of cert-manager, which are served by ours; of theirs only the status is written.
 - apiGroups: [cert-manager.io]
   resources: [certificates, issuers]
@@ -108,7 +108,7 @@
 - apiGroups: [certwright.io]
   resources: [clusterissuers/status]
   verbs: [patch]
-{{- if .Values.compat.certManager.enabled }}
+{{- if .Values.certManager.serveObjects.enabled }}
 # The same for ClusterIssuers of cert-manager.
 - apiGroups: [cert-manager.io]
   resources: [clusterissuers]

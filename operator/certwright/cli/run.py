@@ -176,7 +176,8 @@ def _mirror(given: argparse.Namespace) -> MirrorOptions | None:
         arguments = shlex.split(given.cert_manager_arguments)
     except ValueError as error:
         raise ValueError(f"--cert-manager-arguments: {error}") from error
-    return MirrorOptions(ControllerFlags.read(arguments, given.operator_namespace))
+    flags = ControllerFlags.read(arguments, given.operator_namespace)
+    return MirrorOptions(flags, shows_metrics=given.cert_manager_metrics)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -381,6 +382,13 @@ def _parser() -> argparse.ArgumentParser:
         help="what the controller of cert-manager was started with, for its objects to mean the same, such as "
         "'--dns01-recursive-nameservers=192.0.2.53:53 --enable-certificate-owner-ref'; those that change nothing are "
         "passed over (default: none)",
+    )
+    add(
+        "--cert-manager-metrics",
+        **_SWITCH,
+        default=_env("CERT_MANAGER_METRICS") or "false",
+        help="whether the objects of cert-manager that are served are shown in metrics with cert-manager's names too, "
+        "such as certmanager_certificate_ready_status; without a value: true (default: %(default)s)",
     )
     add(
         "--leader-elect",

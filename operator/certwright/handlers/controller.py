@@ -348,6 +348,10 @@ class Controller:
             serves_annotations=annotations,
             clock=_now,
         )
+        if options.shows_metrics:
+            from certwright.mirror.metrics import CertManagerMetrics  # noqa: PLC0415
+
+            self.metrics.registry.register(CertManagerMetrics(reconciler.served))
         register_mirror(self.manager, reconciler, (self.certificates.store, self.issuers, self.cluster_issuers))
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:

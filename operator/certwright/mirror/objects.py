@@ -53,6 +53,7 @@ class Mirrored:
         refusal: Why it is refused; empty if it is not.
         changes: What means something else with us.
         issuer: Kind and name of the issuer that a Certificate refers to, if it is of cert-manager's group.
+        issuer_ref: Name, kind and group of it as they are written; empty for an issuer.
         has_acme: Whether an issuer is of the type that we serve.
         controller: The object whose annotations made it, if there is one.
         status: The fields of its status that are kept, as far as they can be read.
@@ -71,6 +72,7 @@ class Mirrored:
     refusal: str = ""
     changes: tuple[str, ...] = ()
     issuer: tuple[str, str] | None = None
+    issuer_ref: tuple[str, ...] = ()
     has_acme: bool = True
     controller: OwnerReference | None = None
     status: Mapping[str, Any] = field(default_factory=dict)
@@ -106,6 +108,7 @@ class Mirrored:
             refusal=_refusal(translation),
             changes=tuple(str(one) for one in translation.changes[:MAX_SHOWN]),
             issuer=_issuer(mapping(mapping(found).get("spec"))) if is_certificate else None,
+            issuer_ref=_issuer_ref(mapping(body.get("spec"))) if is_certificate else (),
             has_acme=is_certificate or issuer_type(whole) == "acme",
             controller=_controller(metadata),
             status=_status(status, certificate_status.FIELDS if is_certificate else issuer_status.FIELDS),
@@ -176,6 +179,12 @@ def _refusal(translation: Translation) -> str:
 def _issuer(spec: Mapping[str, Any]) -> tuple[str, str] | None:
     reference = mapping(spec.get("issuerRef"))
     return (reference["kind"], reference["name"]) if reference else None
+
+
+def _issuer_ref(spec: Mapping[str, Any]) -> tuple[str, ...]:
+    reference = mapping(spec.get("issuerRef"))
+    found = (reference.get(key) for key in ("name", "kind", "group"))
+    return tuple(text[:MAX_TEXT] if isinstance(text, str) else "" for text in found)
 
 
 def _controller(metadata: Mapping[str, Any]) -> OwnerReference | None:

@@ -13,6 +13,8 @@ class Options:
 
     Attributes:
         flags: What its controller was started with before: some say what objects mean.
+        shows_metrics: Whether they are shown in metrics with cert-manager's names.
     """
 
     flags: ControllerFlags = field(default_factory=ControllerFlags)
+    shows_metrics: bool = False

@@ -58,7 +58,7 @@ CALM_SECONDS: Final = 600.0
 """After which a status counts as agreed on."""
 HELD_MESSAGE: Final = (
     "The controller of cert-manager runs in the cluster, so this object is left to it: it is neither served nor is its "
-    "status written. Stop cert-manager, or set compat.certManager.enabled to false."
+    "status written. Stop cert-manager, or set certManager.serveObjects.enabled to false."
 )
 
 
@@ -132,10 +132,18 @@ class MirrorReconciler:
         self._told: Told[tuple[Reason, str]] = Told()
         self._written: dict[Key, _Written] = {}
         self._is_held = False
+        self._looked_at: set[Key] = set()
 
     def parse(self, resource: Resource, body: Mapping[str, Any]) -> Mirrored:
         """Take in an object of theirs."""
         return Mirrored.of(resource, body, self._flags)
+
+    def served(self) -> Iterable[Mirrored]:
+        """Return the objects of theirs that this process looks after, as last seen. It may be called in a thread."""
+        # A copy, made at once: looks go on meanwhile.
+        for key in () if self._is_held else list(self._looked_at):
+            if (found := self.stores[key.kind].get(key.namespace, key.name)) is not None:
+                yield found
 
     async def reconcile(self, key: Key) -> Result:
         """Serve one object, and report on it.
@@ -148,11 +156,13 @@ class MirrorReconciler:
             # Ours goes with it: Kubernetes collects what it owned.
             self._told.forget(key)
             self._written.pop(key, None)
+            self._looked_at.discard(key)
             return Result.ON_EVENT
         if theirs.is_going:
             return Result.ON_EVENT
         if await self._is_left_to_cert_manager(key, theirs):
             return Result.again_in(HELD_SECONDS)
+        self._looked_at.add(key)
         refusal, result = await self._bring(key, theirs)
         self._tell(key, theirs, refusal)
         trigger = Trigger()

@@ -83,7 +83,7 @@ MIRROR: Final = (
     Right(OURS, "certificates", ("create",), "Certificates of cert-manager"),
     Right(OURS, "issuers", ("create",), "Issuers of cert-manager"),
 )
-"""The same, for objects of cert-manager only: the chart value compat.certManager.enabled."""
+"""The same, for objects of cert-manager only: the chart value certManager.serveObjects.enabled."""
 MIRROR_CLUSTER: Final = (
     Right(THEIRS, "clusterissuers", ("list", "watch"), "ClusterIssuers of cert-manager"),
     Right(THEIRS, "clusterissuers/status", ("patch",), "the status of ClusterIssuers of cert-manager"),
