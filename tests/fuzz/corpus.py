@@ -387,6 +387,32 @@ def cert_manager_objects() -> tuple[bytes, ...]:
     )
 
 
+@cache
+def mirrored_objects() -> tuple[bytes, ...]:
+    """The same with the status that a controller and its tools write, and the Certificate that another was made for."""
+    stamp = "2026-06-01T11:59:00Z"
+    condition = {"status": "True", "message": "m", "lastTransitionTime": stamp, "observedGeneration": 2}
+    statuses = {
+        "Certificate": {
+            "conditions": [
+                {**condition, "type": "Ready", "reason": "Ready"},
+                {**condition, "type": "Issuing", "reason": "ManuallyTriggered"},
+                {**condition, "type": "example.test/Checked", "reason": "Fine"},
+            ],
+            **dict.fromkeys(("notBefore", "notAfter", "renewalTime", "lastFailureTime"), stamp),
+            "revision": 3,
+            "failedIssuanceAttempts": 1,
+            "nextPrivateKeySecretName": "n-x7k2p",
+        },
+        "ClusterIssuer": {
+            "conditions": [{**condition, "type": "Ready", "reason": "ACMEAccountRegistered"}],
+            "acme": {"uri": f"{_ORIGIN}/a/1", "lastRegisteredEmail": "a@b.test", "lastPrivateKeyHash": "abc="},
+        },
+    }
+    found = [json.loads(one) for one in cert_manager_objects()]
+    return _json(*({**one, "status": statuses[one["kind"]]} for one in found))
+
+
 AWS_ANSWERS: Final = (
     b"""<?xml version="1.0" encoding="UTF-8"?>
 <ListResourceRecordSetsResponse xmlns="https://route53.amazonaws.com/doc/2013-04-01/"><ResourceRecordSets>

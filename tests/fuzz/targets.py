@@ -47,6 +47,11 @@ from certwright.http01 import routes
 from certwright.http01.diagnosis import http_route_trouble, pod_trouble
 from certwright.key_file import UnreadableKey, prove, read_private_key
 from certwright.kube.owned import digest
+from certwright.mirror.certificate_status import Served, certificate_status
+from certwright.mirror.issuer_status import issuer_status
+from certwright.mirror.metrics import CertManagerMetrics
+from certwright.mirror.objects import OURS, THEIR_CERTIFICATES, Mirrored
+from certwright.mirror.renewals import renewal_of
 from certwright.pki import CertificateFacts, PkiError, parse_chain, read_csr
 from certwright.resources import Certificate, CertificateSpec, ClusterIssuer, InvalidResource, Issuer
 from certwright.shim.annotations import Defaults, read_annotations
@@ -66,6 +71,9 @@ URLS: Final = UrlPolicy()
 URL: Final = "https://ca.test/1"
 MAX_CONDITION: Final = 32_768
 MAX_REFUSAL: Final = 1000
+MAX_KEPT: Final = 60_000
+"""Characters that are kept of an object of cert-manager besides ours."""
+MAX_STATUS: Final = 100_000
 NOW: Final = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
 
@@ -125,6 +133,13 @@ def _annotated_object(mutator: Mutator) -> Any:
         if isinstance(metadata.get(field), dict)
     }
     return {**body, "metadata": {"name": "web", "namespace": "shop", "uid": "u1", "generation": 2, **texts}}
+
+
+def _mirrored_object(mutator: Mutator) -> Any:
+    """Return an object of cert-manager as our CRDs take it: anything but for its metadata, of which texts are texts."""
+    body = _annotated_object(mutator)
+    owner = {"apiVersion": "v1", "kind": _text(mutator), "name": _text(mutator), "uid": "u", "controller": True}
+    return {**body, "metadata": {**body["metadata"], "resourceVersion": "7", "ownerReferences": [owner]}}
 
 
 def _secret(mutator: Mutator) -> Any:
@@ -265,6 +280,42 @@ def _translated(manifest: Any) -> None:
             _MODELS[one.kind].parse(one.manifest)
 
 
+def _mirrored(body: Any) -> None:
+    """Take in an object of cert-manager as each of its kinds, and say what its status should be."""
+    for resource, ours in OURS.items():
+        theirs = Mirrored.of(resource, body)
+        if (theirs.manifest is None) != bool(theirs.refusal):
+            raise AssertionError("an object that is not served has a reason, and one that is has none")
+        served = None
+        if theirs.manifest is not None:
+            served = _MODELS[ours.kind].parse(
+                {**theirs.manifest, "metadata": {**theirs.manifest["metadata"], "uid": "v"}}
+            )
+            digest(theirs.manifest)
+        refusal = ("InvalidSpec", theirs.refusal) if theirs.refusal else None
+        _write_statuses(theirs, served, refusal)
+        if len(repr((theirs.status, theirs.labels, theirs.changes, theirs.issuer_ref, theirs.triggered))) > MAX_KEPT:
+            raise AssertionError("much is kept of an object")
+
+
+def _write_statuses(theirs: Mirrored, ours: Any, refusal: tuple[str, str] | None) -> None:
+    """Write the status until nothing changes, which is the second time."""
+    status: Any = theirs.status
+    for _ in range(2):
+        before = status
+        if theirs.resource == THEIR_CERTIFICATES:
+            if renewal_of(theirs, ours, NOW).request is not None:
+                raise AssertionError("a status alone has a certificate renewed that was never issued")
+            status = certificate_status(status, Served(theirs.generation, ours, refusal=refusal), NOW)
+        else:
+            status = issuer_status(status, ours, NOW, generation=theirs.generation, refusal=refusal)
+        if len(json.dumps(status)) > MAX_STATUS:
+            raise AssertionError("the status does not fit")
+    if status != before:
+        raise AssertionError(f"a status is written without end: {before} {status}")
+    list(CertManagerMetrics(lambda: [theirs]).collect())
+
+
 def _annotated(body: Any) -> None:
     """Read an annotated object as each kind of source, and have our model read what is made of it."""
     for resource in SOURCES:
@@ -314,6 +365,7 @@ TARGETS: Final = (
     Target("Issuer", lambda: corpus.manifests("Issuer"), _loaded, _custom(Issuer), (InvalidResource,)),
     Target("ClusterIssuer", lambda: corpus.manifests("Issuer"), _loaded, _custom(ClusterIssuer), (InvalidResource,)),
     Target("objects of cert-manager", corpus.cert_manager_objects, _typed, _translated, ()),
+    Target("objects of cert-manager that are served", corpus.mirrored_objects, _mirrored_object, _mirrored, ()),
     Target("answers of AWS", lambda: corpus.AWS_ANSWERS, _octets, _aws_answer, ()),
     *(_dns_provider(name) for name in providers.APIS),
     Target("TSIG key files", lambda: corpus.TSIG_FILES, _octets, _tsig, (DnsError, UsageError)),

@@ -104,7 +104,8 @@ async def test_whatever_a_tenant_writes_the_series_are_as_many_and_their_labels_
     world: World, scraped: Scraped
 ) -> None:
     reference: dict[str, Any] = {"name": "n" * 100_000, "kind": ["x"], "group": 'g"\n\\'}
-    for status in ({"notAfter": "soon", "notBefore": 7}, {"notAfter": "0001-01-01T00:00:00Z"}, None, []):
+    statuses: list[Any] = [{"notAfter": "soon", "notBefore": 7}, {"notAfter": "0001-01-01T00:00:00Z"}, None, []]
+    for status in statuses:
         body = {**theirs(issuerRef=reference), "status": status}
         await scraped.mirror.reconcile(world.see(scraped.mirror, THEIR_CERTIFICATES, body))
         found = scraped.samples()

@@ -23,6 +23,8 @@ MAX_FOREIGN_TEXT: Final = 1024
 """Characters of each text in one of them. What is longer is not kept."""
 MAX_MESSAGE: Final = 2048
 """Characters of a message of ours."""
+MAX_GENERATION: Final = 2**63 - 1
+"""As large as the API server counts."""
 _TEXTS: Final = ("type", "status", "reason", "message", "lastTransitionTime")
 _STATES: Final = frozenset({"True", "False", "Unknown"})
 
@@ -109,10 +111,13 @@ def _past(text: Any, now: dt.datetime) -> str | None:
 
 
 def _is_readable(one: Any) -> bool:
-    if not isinstance(one, dict) or not isinstance(one.get("type"), str) or one.get("status") not in _STATES:
+    """Whether a condition has no more than is known of conditions. Our CRDs take anything, of any type."""
+    if not isinstance(one, dict) or not one.keys() <= {*_TEXTS, "observedGeneration"}:
         return False
-    texts = [one.get(name) for name in _TEXTS]
-    longest = MAX_FOREIGN_TEXT if one["type"] not in {READY, ISSUING} else MAX_MESSAGE
-    return one.keys() <= {*_TEXTS, "observedGeneration"} and all(
-        text is None or (isinstance(text, str) and len(text) <= longest) for text in texts
-    )
+    longest = MAX_FOREIGN_TEXT if one.get("type") not in (READY, ISSUING) else MAX_MESSAGE
+    texts = [one[name] for name in _TEXTS if one.get(name) is not None]
+    if not all(isinstance(text, str) and len(text) <= longest for text in texts):
+        return False
+    generation = one.get("observedGeneration", 0)
+    is_whole = isinstance(generation, int) and 0 <= generation <= MAX_GENERATION
+    return is_whole and one.get("type") is not None and one.get("status") in _STATES

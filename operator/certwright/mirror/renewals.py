@@ -56,8 +56,8 @@ def renewal_of(theirs: Mirrored, ours: Certificate | None, now: dt.datetime) -> 
     if ours.spec.request is not None:
         # One after the other; this one is looked at again when the other has ended.
         return Trigger(is_pending=True)
-    if not is_true(ours.status.conditions, READY):
-        # One is being issued as it is.
+    if not is_true(ours.status.conditions, READY) and not ours.status.failed_attempts:
+        # One is being issued as it is. After a failure it is not, until a pause is over that a request ends.
         return Trigger()
     return Trigger(is_pending=True, request={"id": request_id, "action": "Renew", "requestedBy": REQUESTED_BY})
 
