@@ -329,3 +329,17 @@ def test_metadata_and_status_of_any_kind_are_taken_in() -> None:
         for resource in OURS:
             seen = mirror.parse(resource, {"metadata": metadata, "spec": {"acme": [], "dnsNames": 7}, "status": status})
             assert (seen.name, dict(seen.labels), seen.manifest) == ("web", {}, None)
+
+
+async def test_one_that_cannot_be_read_is_refused_and_ends_no_watch(
+    world: World, mirror: MirrorReconciler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any, **__: Any) -> None:
+        raise RecursionError
+
+    monkeypatch.setattr("certwright.mirror.objects.translate_certificate", fail)
+    key = world.see(mirror, THEIR_CERTIFICATES, theirs())
+    for _ in range(3):
+        assert await mirror.reconcile(key) == Result.ON_EVENT
+    assert world.condition(key) == ("False", "InvalidSpec")
+    assert world.events == [("web", "InvalidSpec")]

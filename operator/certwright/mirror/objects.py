@@ -31,6 +31,7 @@ MAX_SHOWN: Final = 5
 """Reasons of a refusal that a condition shows."""
 MAX_TEXT: Final = 256
 """Characters of a text in a status: what is longer is none of ours, and is written over."""
+UNREADABLE: Final = "it cannot be read, which is a defect of Certwright: the operator's log says more"
 MAX_LABELS: Final = 64
 """Labels that are kept of an object; one with more is not selected by any."""
 _PROGRAMS: Final = ("ingress", "gateway", "listenerset", "xlistenerset")
@@ -113,6 +114,23 @@ class Mirrored:
             controller=_controller(metadata),
             status=_status(status, certificate_status.FIELDS if is_certificate else issuer_status.FIELDS),
             triggered=_trigger(status) if is_certificate else None,
+        )
+
+    @classmethod
+    def unreadable(cls, resource: Resource, body: Mapping[str, Any]) -> Mirrored:
+        """Take in no more than which object it is, as one that is refused."""
+        metadata = body["metadata"]
+        return cls(
+            resource=resource,
+            namespace=metadata.get("namespace") or "",
+            name=metadata["name"],
+            uid=str(metadata.get("uid") or ""),
+            generation=int(metadata.get("generation") or 0),
+            resource_version=str(metadata.get("resourceVersion") or ""),
+            is_going=metadata.get("deletionTimestamp") is not None,
+            manifest=None,
+            refusal=UNREADABLE,
+            issuer_ref=("", "", "") if resource == THEIR_CERTIFICATES else (),
         )
 
     @property

@@ -135,8 +135,12 @@ class MirrorReconciler:
         self._looked_at: set[Key] = set()
 
     def parse(self, resource: Resource, body: Mapping[str, Any]) -> Mirrored:
-        """Take in an object of theirs."""
-        return Mirrored.of(resource, body, self._flags)
+        """Take in an object of theirs; what cannot be read for a reason that nobody foresaw ends no watch."""
+        try:
+            return Mirrored.of(resource, body, self._flags)
+        except Exception:
+            logger.exception("%s: unexpected error in reading it; it is not served", resource.key(body["metadata"]))
+            return Mirrored.unreadable(resource, body)
 
     def served(self) -> Iterable[Mirrored]:
         """Return the objects of theirs that this process looks after, as last seen. It may be called in a thread."""
