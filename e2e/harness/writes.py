@@ -38,7 +38,8 @@ class Write(NamedTuple):
     """One write of a namespace.
 
     Attributes:
-        what: Method and place, such as ``PATCH certificates/web/status`` or ``POST /order-plz``.
+        what: Method and place, such as ``PATCH certificates/web/status`` or ``POST /order-plz``; what is
+            cert-manager's begins with its group.
         number: Counts those of the same kind from 1.
     """
 
@@ -188,7 +189,8 @@ def _what(request: Request, namespace: str) -> str:
     if request.method == "POST":
         metadata = json.loads(request.body).get("metadata", {})
         place += f"/{metadata.get('name') or metadata.get('generateName')}"
-    return f"{request.method} {MADE_NAME.sub('*', place)}"
+    theirs = "cert-manager.io/" if request.path.startswith("/apis/cert-manager.io/") else ""
+    return f"{request.method} {theirs}{MADE_NAME.sub('*', place)}"
 
 
 def _namespace_of(message: dns.update.UpdateMessage) -> str:

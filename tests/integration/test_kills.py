@@ -24,15 +24,19 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from certwright.acme import AccountDoesNotExist, AccountKey, ProblemError
+from certwright.cert_manager.api import CONTROLLER_LEASE, LEASE_NAMESPACE
 from harness import Cluster, OperatorProcess, certificate, issuer, tsig_secret
 from harness.acme import connected
-from harness.cluster import SECONDS
+from harness.cert_manager import CERTIFICATE, ISSUER, their_certificate, their_issuer
+from harness.cluster import SECONDS, conditions
 from harness.dns_front import DnsFront
 from harness.pod_answers import PodAnswers, pod_answers
 from harness.solver_objects import solver_objects
 from harness.writes import Write, Writes
+from testbed.definitions import CERT_MANAGER
 from testbed.options import PebbleOptions, Profile
 from testbed.proxy import RecordingProxy
+from tests.mirror.judges import renewed_by_cmctl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -477,6 +481,93 @@ class Trial(Act):
         assert actor.secret() == actor.before["secret"]
 
 
+class Mirrored(Act):
+    """An issuance for objects of cert-manager, which are served by ours."""
+
+    name = "issuance for cert-manager's objects"
+
+    def prepare(self, actor: Actor) -> None:
+        pass
+
+    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+        return True
+
+    def begin(self, actor: Actor) -> None:
+        self.apply_theirs(actor)
+
+    def apply_theirs(self, actor: Actor, *more: str) -> None:
+        """Apply cert-manager's Issuer and Certificate."""
+        world, server = actor.world, self.ca.directory_url
+        actor.apply(
+            their_issuer(world.bed, actor.namespace, pebble=world.pebble, dns_server=world.front.address, server=server)
+        )
+        actor.apply(their_certificate(actor.namespace, "web", actor.domain, *more))
+
+    def theirs(self, actor: Actor, kind: str = CERTIFICATE, name: str = "web") -> dict[str, Any]:
+        """Return cert-manager's object."""
+        return actor.world.cluster.get(kind, actor.namespace, name) or {}
+
+    def is_ended(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:
+        if not super().is_ended(actor, found, issuer):
+            return False
+        seen = conditions(self.theirs(actor))
+        is_ready = seen.get("Ready", {}).get("status") == "True" and "Issuing" not in seen
+        return is_ready and "Ready" in conditions(self.theirs(actor, ISSUER, "pebble"))
+
+    def check(self, actor: Actor) -> None:
+        super().check(actor)
+        cluster, namespace = actor.world.cluster, actor.namespace
+        for kind, name in (("Certificate", "web"), ("Issuer", "pebble")):
+            [ours] = cluster.find_all(kind, namespace)
+            theirs = self.theirs(actor, f"{kind}.cert-manager.io", name)
+            [owner] = ours["metadata"]["ownerReferences"]
+            assert (ours["metadata"]["name"], owner["uid"]) == (name, theirs["metadata"]["uid"])
+            assert [(one["type"], one["status"]) for one in theirs["status"]["conditions"]] == [("Ready", "True")]
+        ours, theirs = cluster.get("Certificate", namespace, "web") or {}, self.theirs(actor)
+        fields = ("notBefore", "notAfter", "renewalTime", "revision")
+        assert theirs["status"].keys() == {*fields, "conditions"}
+        assert {name: theirs["status"][name] for name in fields} == {name: ours["status"][name] for name in fields}
+        issuer = cluster.get("Issuer", namespace, "pebble") or {}
+        assert self.theirs(actor, ISSUER, "pebble")["status"]["acme"]["uri"] == issuer["status"]["acme"]["uri"]
+
+
+class MirroredChange(Mirrored):
+    """Another domain, in the Certificate of cert-manager."""
+
+    name = "another domain for a Certificate of cert-manager"
+    revision = 2
+
+    def prepare(self, actor: Actor) -> None:
+        self.apply_theirs(actor)
+
+    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:
+        is_issued = Act.is_prepared(self, actor, found, issuer)
+        return is_issued and self.theirs(actor).get("status", {}).get("revision") == 1
+
+    def begin(self, actor: Actor) -> None:
+        self.apply_theirs(actor, f"*.{actor.domain}")
+
+
+class MirroredRenewal(MirroredChange):
+    """Asked for by `cmctl renew`."""
+
+    name = "renewal by cmctl"
+
+    def begin(self, actor: Actor) -> None:
+        now = dt.datetime.now(dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        change = renewed_by_cmctl(self.theirs(actor), now)["status"]
+        actor.world.cluster.patch_status(CERTIFICATE, actor.namespace, "web", change)
+
+    def check(self, actor: Actor) -> None:
+        super().check(actor)
+        found = actor.world.cluster.get("Certificate", actor.namespace, "web") or {}
+        assert [(one["action"], one["state"]) for one in found["status"]["requests"]] == [("Renew", "Succeeded")]
+        assert "request" not in found["spec"]
+
+
+MIRRORED: Final = (Mirrored, MirroredChange, MirroredRenewal)
+
+
 def is_waiting(found: dict[str, Any]) -> bool:
     """Whether an order says that its responses are not visible."""
     waits = {"WaitingForDNS", "WaitingForHTTP"}
@@ -629,7 +720,11 @@ def world(  # noqa: PLR0917 - fixtures
     ):
         writes = Writes()
         writes.watch(api=[api], front=front)
-        operator = operator_behind(api, folder, http_port)
+        bed.apply_crds(CERT_MANAGER.find())
+        cluster.delete("Lease", LEASE_NAMESPACE, CONTROLLER_LEASE)
+        theirs = f"--dns01-recursive-nameservers={front.address} --dns01-recursive-nameservers-only"
+        serving = ("--serve-cert-manager-objects", f"--cert-manager-arguments={theirs}")
+        operator = operator_behind(api, folder, http_port, *serving)
         yield World(bed, cluster, operator, pebble, front, answers, writes, first)
         operator.kill()
     bed.end_pebble(pebble)
@@ -706,6 +801,23 @@ def test_killed_after_each_write_of(world: World, act: Callable[..., Act], what:
         # A write that comes again, or that is one of an issuer's, need not come each time.
         wrong += [f"there was no such write: {one}" for one in batch if not one.stood and is_certain(one.kill)]
     assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.timeout(1200)
+def test_killed_after_each_write_that_serves_an_object_of_cert_manager(world: World, act: Callable[..., Act]) -> None:
+    actors = killed_after_each_write(world, [act(one) for one in MIRRORED])
+    chosen = actors if ALL else [one for one in actors if is_of_mirror(one.kill)]
+    wrong: list[str] = []
+    for batch in batches(chosen):
+        wrong += Run(world, batch).do()
+        wrong += [f"there was no such write: {one}" for one in batch if not one.stood and is_certain(one.kill)]
+    assert not wrong, "\n".join(wrong)
+
+
+def is_of_mirror(write: Write | None) -> bool:
+    """Whether a write is one that is made for an object of cert-manager only, or could be."""
+    ours = {"PATCH certificates/web", "PATCH issuers/pebble"}
+    return write is not None and (write.what in ours or "cert-manager.io/" in write.what)
 
 
 @dataclass

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import re
 import secrets
+import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
 from certwright.cert_manager.crds import cert_manager_definitions
 from certwright.mirror.conditions import Fact, composed
+from certwright.mirror.metrics import CertManagerMetrics
+from certwright.mirror.reconciler import QUIET_SECONDS
 from harness import Cluster, OperatorProcess, Tenant, tsig_secret
+from harness.cert_manager import (
+    API,
+    CERTIFICATE,
+    CLUSTER_ISSUER,
+    ISSUER,
+    LEASE,
+    rfc2136,
+    their_certificate,
+    their_issuer,
+)
 from harness.cluster import CLUSTER_SCOPED, PLURALS, conditions
 from harness.mistakes import wait_event
 from testbed.definitions import CERT_MANAGER
+from testbed.locations import PROJECT
 from testbed.proxy import RecordingProxy
+from testbed.sources import module_folder
 from tests.fakes.cert_manager import OBJECTS
 from tests.health.kstatus import kstatus
-from tests.mirror.judges import argo_cd, kubectl_wait, renewed_by_cmctl
+from tests.mirror.judges import argo_cd, kubectl_wait, renewed_by_cmctl, shown_by_cmctl
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,18 +49,9 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
-API: Final = "cert-manager.io/v1"
-CERTIFICATE: Final = "Certificate.cert-manager.io"
-ISSUER: Final = "Issuer.cert-manager.io"
-CLUSTER_ISSUER: Final = "ClusterIssuer.cert-manager.io"
-MOST_REQUESTS: Final = 11 + 3
-"""Of one issuance: as without the mirror, and three more (ours applied, the status of theirs twice)."""
-LEASE: Final = {
-    "apiVersion": "coordination.k8s.io/v1",
-    "kind": "Lease",
-    "metadata": {"name": "cert-manager-controller", "namespace": "kube-system"},
-    "spec": {"holderIdentity": "cert-manager-0", "leaseDurationSeconds": 60, "leaseTransitions": 1},
-}
+GROUPS: Final = ("cert-manager.io", "certwright.io")
+TIMES: Final = ("notBefore", "notAfter", "renewalTime", "revision")
+HASH: Final = re.compile(r"\b[0-9a-f]{8,}\b")
 CHART: Final = """
 {{- $name := printf "%s-%s" .Release.Name .Chart.Name }}
 apiVersion: cert-manager.io/v1
@@ -98,6 +107,7 @@ def mirror(
     bed.apply_crds(CERT_MANAGER.find())
     arguments = (
         "--serve-cert-manager-objects",
+        "--cert-manager-metrics",
         f"--cert-manager-arguments=--dns01-recursive-nameservers={bed.bind.address} --dns01-recursive-nameservers-only",
     )
     kubeconfig = api.kubeconfig(folder / "kubeconfig")
@@ -117,36 +127,6 @@ def alone(cluster: Cluster, mirror: OperatorProcess) -> OperatorProcess:
     mirror.stop()
     mirror.start()
     return mirror
-
-
-def rfc2136(bed: TestBed, secret: str) -> Object:
-    key_name, key = bed.bind.main_key
-    return {
-        "nameserver": bed.bind.address,
-        "tsigKeyName": key_name,
-        "tsigAlgorithm": key.algorithm.replace("-", "").upper(),
-        "tsigSecretSecretRef": {"name": secret, "key": "secret"},
-    }
-
-
-def their_issuer(bed: TestBed, namespace: str | None, name: str, **acme: Any) -> Object:
-    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
-    spec = {
-        "server": bed.pebble.directory_url,
-        "caBundle": base64.b64encode(bed.pebble.ca_bundle_pem).decode(),
-        "email": "admin@example.test",
-        "privateKeySecretRef": {"name": f"{name}-account"},
-        "solvers": [{"dns01": {"rfc2136": rfc2136(bed, "tsig" if namespace else "cm-tsig")}}],
-        **acme,
-    }
-    kind = "Issuer" if namespace else "ClusterIssuer"
-    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": {"acme": spec}}
-
-
-def their_certificate(namespace: str, name: str, *names: str, issuer: str = "pebble", **spec: Any) -> Object:
-    body = {"secretName": f"{name}-tls", "dnsNames": list(names), "issuerRef": {"name": issuer}, **spec}
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": API, "kind": "Certificate", "metadata": metadata, "spec": body}
 
 
 @pytest.fixture
@@ -183,22 +163,52 @@ def test_while_cert_managers_controller_lives_nothing_is_written_and_its_objects
     assert cluster.get("Certificate", namespace, "web") is None
 
 
+def requests_of(api: RecordingProxy, namespace: str, name: str) -> Counter[str]:
+    """Return what was requested about one issuance, whatever its objects are called."""
+    calls = (f"{method} {path}" for method, path in api.counts().elements() if f"/namespaces/{namespace}/" in path)
+    return Counter(HASH.sub("*", re.sub(rf"\b{re.escape(name)}\b", "NAME", call)) for call in calls)
+
+
 def test_a_certificate_of_cert_manager_is_issued_by_three_requests_more_and_at_rest_nothing_is_written(
     space: Tenant, api: RecordingProxy, host: Callable[[], str]
 ) -> None:
+    cluster = space.cluster
+
+    def issued(kind: str, name: str) -> Counter[str]:
+        """Return the requests of an issuance that was quick: one that waits says so in between."""
+        for number in range(5):
+            place, begun = f"{name}{number}", time.monotonic()
+            api.reset()
+            if kind == "Certificate":
+                # What cert-manager's would ask for.
+                key = {"algorithm": "RSA", "size": 2048, "encoding": "PKCS1", "rotationPolicy": "Always"}
+                space.apply(place, host(), privateKey=key)
+            else:
+                cluster.apply(their_certificate(space.namespace, place, host()))
+            cluster.wait_ready(kind, space.namespace, place)
+            took = time.monotonic() - begun
+            wait_event(cluster, space.namespace, place, "Issued")
+            if took < QUIET_SECONDS:
+                return requests_of(api, space.namespace, place)
+        raise AssertionError("no issuance was quick")
+
+    without, through = issued("Certificate", "own"), issued(CERTIFICATE, "theirs")
+    theirs, ours = (f"/apis/{group}/v1/namespaces/{space.namespace}/certificates/NAME" for group in GROUPS)
+    more = through - without
+    assert more == Counter({f"PATCH {ours}": 1, f"PATCH {theirs}/status": 2}), more
+    assert without - through == Counter()
+
+
+def test_what_is_issued_is_told_and_at_rest_nothing_is_written(
+    space: Tenant, api: RecordingProxy, host: Callable[[], str]
+) -> None:
     cluster, one = space.cluster, host()
-    api.reset()
     cluster.apply(their_certificate(space.namespace, "web", one))
     found = cluster.wait_ready(CERTIFICATE, space.namespace, "web")
-    wait_event(cluster, space.namespace, "web", "Issued")
-    of_issuance = [call for call in api.counts().elements() if space.namespace in call[1]]
-    assert len(of_issuance) <= MOST_REQUESTS, "\n".join(map(str, sorted(of_issuance)))
     seen = conditions(found)
     assert (seen["Ready"]["reason"], "Issuing" in seen) == ("Ready", False)
     status, ours = found["status"], space.ready("web")
-    assert {name: status[name] for name in ("notBefore", "notAfter", "renewalTime", "revision")} == {
-        name: ours["status"][name] for name in ("notBefore", "notAfter", "renewalTime", "revision")
-    }
+    assert {name: status[name] for name in TIMES} == {name: ours["status"][name] for name in TIMES}
     assert "nextPrivateKeySecretName" not in status
     assert (argo_cd()({**found, "kind": "Certificate"}), kstatus(found)) == ("Healthy", "Current")
     [owner] = ours["metadata"]["ownerReferences"]
@@ -214,7 +224,11 @@ def test_a_certificate_of_cert_manager_is_issued_by_three_requests_more_and_at_r
         "cert-manager.io/issuer-kind": "Issuer",
         "cert-manager.io/issuer-group": "cert-manager.io",
     }
-    due = status["renewalTime"]
+    issuer = cluster.get(ISSUER, space.namespace, "pebble")
+    lines = shown_by_cmctl(found, issuer, secret)
+    assert "Issuer: pebble" in lines
+    assert "Ready: True, Reason: ACMEAccountRegistered" in lines
+    assert "Secret: web-tls" in lines
     # Touched in every way that changes nothing of what is asked for, and seen anew by a process that starts.
     api.reset()
     cluster.patch(CERTIFICATE, space.namespace, "web", {"metadata": {"annotations": {"example.test/a": "b"}}})
@@ -224,14 +238,67 @@ def test_a_certificate_of_cert_manager_is_issued_by_three_requests_more_and_at_r
     cluster.apply(their_certificate(space.namespace, "last", host()))
     cluster.wait_ready(CERTIFICATE, space.namespace, "last")
     about = [path for _, path in writes(api, space.namespace) if "/web" in path or "/pebble" in path]
-    # Our own status may tell another time that the CA suggests, and theirs then does.
-    again = cluster.wait_ready(CERTIFICATE, space.namespace, "web")["status"]
-    times = {"/apis/certwright.io/"} | ({"/apis/cert-manager.io/"} if again["renewalTime"] != due else set())
-    assert [path for path in about if not (path.startswith(tuple(times)) and path.endswith("/web/status"))] == []
+    assert about == []
     # Deleted: ours goes with it, and the Secret stays.
     cluster.delete(CERTIFICATE, space.namespace, "web")
     cluster.wait_gone("Certificate", space.namespace, "web")
     assert cluster.get("Secret", space.namespace, "web-tls") is not None
+
+
+def test_prometheus_sees_the_series_of_cert_manager_for_as_long_as_there_is_the_object(
+    space: Tenant, host: Callable[[], str]
+) -> None:
+    cluster, namespace = space.cluster, space.namespace
+
+    def shown(kind: str, **labels: str) -> list[tuple[str, float]]:
+        wanted = {"namespace": namespace, **labels}
+        return [
+            (sample.name.removeprefix(f"certmanager_{kind}_"), sample.value)
+            for family in text_string_to_metric_families(space.operator.metrics())
+            for sample in family.samples
+            if sample.name.startswith(f"certmanager_{kind}_") and wanted.items() <= sample.labels.items()
+        ]
+
+    cluster.apply(their_certificate(namespace, "web", host(), issuerRef={"name": "pebble", "kind": "Issuer"}))
+    found = cluster.wait_ready(CERTIFICATE, namespace, "web")["status"]
+    issuer = {"issuer_name": "pebble", "issuer_kind": "Issuer", "issuer_group": ""}
+    at = {name: dt.datetime.fromisoformat(found[name]).timestamp() for name in TIMES if name != "revision"}
+    series = [
+        ("expiration_timestamp_seconds", at["notAfter"]),
+        ("not_after_timestamp_seconds", at["notAfter"]),
+        ("not_before_timestamp_seconds", at["notBefore"]),
+        ("ready_status", 0.0),
+        ("ready_status", 0.0),
+        ("ready_status", 1.0),
+        ("renewal_timestamp_seconds", at["renewalTime"]),
+    ]
+    cluster.wait_for(
+        "the series are not there",
+        lambda: {"status": {"seen": sorted(shown("certificate", name="web", **issuer))}},
+        lambda seen: seen["status"]["seen"] == series,
+    )
+    assert shown("certificate", name="web", condition="True") == [("ready_status", 1.0)]
+    assert shown("issuer", name="pebble", condition="True") == [("ready_status", 1.0)]
+    cluster.delete(CERTIFICATE, namespace, "web")
+    cluster.wait_for(
+        "the series stay",
+        lambda: {"status": {"seen": shown("certificate")}},
+        lambda seen: seen["status"]["seen"] == [],
+    )
+
+
+def test_names_and_labels_of_the_metrics_are_those_of_the_release_that_is_pinned() -> None:
+    collectors = module_folder(CERT_MANAGER.name, CERT_MANAGER.module) / "internal" / "collectors"
+    text = "\n".join(path.read_text() for path in collectors.glob("*_collector.go"))
+    found = re.findall(r'NewDesc\(\s*"(certmanager_\w+)",\s*"[^"]*",\s*\[\]string\{([^}]*)\}', text)
+    theirs = {name: set(re.findall(r'"(\w+)"', labels)) for name, labels in found}
+    # There are no challenges of cert-manager's.
+    del theirs["certmanager_certificate_challenge_status"]
+    page = (PROJECT / "docs" / "drop-in.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (`certmanager_[^|]+) \| ([a-z_, ]+) \|", page, re.MULTILINE)
+    told = {name: set(labels.split(", ")) for names, labels in rows for name in re.findall(r"`(\w+)`", names)}
+    assert told == theirs
+    assert {one.name: set(one._labelnames) for one in CertManagerMetrics(list).describe()} == theirs  # type: ignore[attr-defined]  # the library tells it nowhere else
 
 
 def test_a_chart_that_ships_its_issuer_and_certificate_is_ready_for_helm_kubectl_and_flux(
@@ -268,7 +335,7 @@ def test_a_cluster_issuer_serves_it_and_what_is_refused_or_somebody_elses_says_s
     bed: TestBed, space: Tenant, host: Callable[[], str]
 ) -> None:
     cluster, name = space.cluster, f"shared-{secrets.token_hex(3)}"
-    cluster.apply(their_issuer(bed, None, name))
+    cluster.apply(their_issuer(bed, None, name, tsig="cm-tsig"))
     cluster.wait_ready(CLUSTER_ISSUER, None, name)
     reference = {"name": name, "kind": "ClusterIssuer", "group": "cert-manager.io"}
     one = host()
