@@ -196,6 +196,7 @@ ShimReason = Literal[
 MirrorReason = Literal[
     "LeftToCertManager",
     "InvalidConfig",
+    "IssuerContested",
     "IssuerNotOurs",
     "NotCarriedOver",
     "RenewalRequested",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime as dt
+import json
 import re
 import secrets
 import time
@@ -32,6 +33,7 @@ from harness.cert_manager import (
 from harness.cluster import CLUSTER_SCOPED, PLURALS, conditions
 from harness.mistakes import wait_event
 from testbed.definitions import CERT_MANAGER
+from testbed.exchanges import Forward, Respond
 from testbed.locations import PROJECT
 from testbed.proxy import RecordingProxy
 from testbed.sources import module_folder
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
     from chart import Helm
     from harness.cluster import Object
     from testbed.bed import TestBed
+    from testbed.exchanges import Action, Request, Response
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
@@ -130,6 +133,14 @@ def alone(cluster: Cluster, mirror: OperatorProcess) -> OperatorProcess:
 
 
 @pytest.fixture
+def quiet_ca(bed: TestBed) -> Iterator[RecordingProxy]:
+    """The CA without renewal information."""
+    with RecordingProxy.for_pebble(bed.pebble) as running:
+        running.on_response = without_renewal_info
+        yield running
+
+
+@pytest.fixture
 def space(bed: TestBed, cluster: Cluster, namespace: str, alone: OperatorProcess) -> Tenant:
     """A namespace with an Issuer of cert-manager."""
     cluster.apply(tsig_secret(bed, namespace))
@@ -169,6 +180,15 @@ def requests_of(api: RecordingProxy, namespace: str, name: str) -> Counter[str]:
     return Counter(HASH.sub("*", re.sub(rf"\b{re.escape(name)}\b", "NAME", call)) for call in calls)
 
 
+def without_renewal_info(request: Request, response: Response) -> Action:
+    """Answer as a CA that suggests no times, which would be written whenever another one is chosen."""
+    if request.path != "/dir":
+        return Forward()
+    directory = json.loads(response.body)
+    del directory["renewalInfo"]
+    return Respond(200, json.dumps(directory).encode(), {"Content-Type": "application/json"})
+
+
 def test_a_certificate_of_cert_manager_is_issued_by_three_requests_more_and_at_rest_nothing_is_written(
     space: Tenant, api: RecordingProxy, host: Callable[[], str]
 ) -> None:
@@ -192,17 +212,21 @@ def test_a_certificate_of_cert_manager_is_issued_by_three_requests_more_and_at_r
                 return requests_of(api, space.namespace, place)
         raise AssertionError("no issuance was quick")
 
+    # The first one reads the credentials.
+    space.apply("first", host())
+    space.ready("first")
     without, through = issued("Certificate", "own"), issued(CERTIFICATE, "theirs")
-    theirs, ours = (f"/apis/{group}/v1/namespaces/{space.namespace}/certificates/NAME" for group in GROUPS)
+    theirs, ours = (f"/apis/{group}/v1/namespaces/test-*/certificates/NAME" for group in GROUPS)
     more = through - without
     assert more == Counter({f"PATCH {ours}": 1, f"PATCH {theirs}/status": 2}), more
     assert without - through == Counter()
 
 
 def test_what_is_issued_is_told_and_at_rest_nothing_is_written(
-    space: Tenant, api: RecordingProxy, host: Callable[[], str]
+    bed: TestBed, space: Tenant, api: RecordingProxy, quiet_ca: RecordingProxy, host: Callable[[], str]
 ) -> None:
     cluster, one = space.cluster, host()
+    cluster.apply(their_issuer(bed, space.namespace, server=quiet_ca.directory_url))
     cluster.apply(their_certificate(space.namespace, "web", one))
     found = cluster.wait_ready(CERTIFICATE, space.namespace, "web")
     seen = conditions(found)

@@ -11,7 +11,7 @@ from certwright.cert_manager.api import MOVED
 from certwright.certificates.observation import Note
 from certwright.certificates.status import report
 from certwright.kube.common_metadata import CommonMetadata
-from certwright.kube.errors import Conflict, Invalid
+from certwright.kube.errors import Conflict, Forbidden, Invalid
 from certwright.mirror.objects import OURS, THEIR_CERTIFICATES, THEIR_CLUSTER_ISSUERS, THEIR_ISSUERS
 from certwright.mirror.reconciler import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, MirrorReconciler
 from certwright.resources import Certificate, Issuer
@@ -201,6 +201,9 @@ async def test_a_certificate_that_an_annotation_made_there_is_reported_on_and_ma
     await mirror.reconcile(key)
     assert world.condition(key) == ("True", "Ready")
     assert not [one for one in world.calls if one.startswith("apply")]
+    other = {**owner, "apiVersion": "networking.istio.io/v1", "kind": "Gateway"}
+    await mirror.reconcile(world.see(mirror, THEIR_CERTIFICATES, theirs("x", metadata={"ownerReferences": [other]})))
+    assert "apply certificates.certwright.io" in world.calls, "no annotation made it"
     elsewhere = World()
     plain = elsewhere.reconciler()
     await plain.reconcile(elsewhere.see(plain, THEIR_CERTIFICATES, theirs(metadata={"ownerReferences": [owner]})))
@@ -329,6 +332,35 @@ def test_metadata_and_status_of_any_kind_are_taken_in() -> None:
         for resource in OURS:
             seen = mirror.parse(resource, {"metadata": metadata, "spec": {"acme": [], "dnsNames": 7}, "status": status})
             assert (seen.name, dict(seen.labels), seen.manifest) == ("web", {}, None)
+
+
+async def test_whoever_keeps_changing_ours_is_answered_less_and_less_often_and_that_is_said(
+    world: World, mirror: MirrorReconciler, ours: Callable[..., Certificate]
+) -> None:
+    key = world.see(mirror, THEIR_CERTIFICATES, theirs())
+    await mirror.reconcile(key)
+    world.calls.clear()
+    for generation in range(1, 601):
+        world.seconds += 1
+        # Another release with other arguments, a policy that changes what is written, a GitOps tool.
+        world.put(ours(dnsNames=["b.example.test"], metadata={"generation": 1000 + generation}))
+        assert (await mirror.reconcile(key)).after is None or generation > 3
+    assert 5 < world.calls.count("apply certificates.certwright.io") < 20
+    assert world.events == [("web", "CertificateContested")]
+
+
+@pytest.mark.parametrize("error", [Invalid, Forbidden])
+async def test_what_a_policy_refuses_is_told_and_tried_again(
+    world: World, mirror: MirrorReconciler, error: type[Exception]
+) -> None:
+    world.failure = error("write", status=403, message="admission webhook denied the request: no")  # type: ignore[call-arg]
+    key = world.see(mirror, THEIR_CERTIFICATES, theirs())
+    assert await mirror.reconcile(key) == Result.again_in(HELD_SECONDS)
+    assert world.condition(key) == ("False", "InvalidSpec")
+    assert world.events == [("web", "InvalidSpec")]
+    world.failure = None
+    await mirror.reconcile(key)
+    assert world.condition(key) == ("False", "DoesNotExist")
 
 
 async def test_one_that_cannot_be_read_is_refused_and_ends_no_watch(

@@ -34,7 +34,15 @@ MAX_TEXT: Final = 256
 UNREADABLE: Final = "it cannot be read, which is a defect of Certwright: the operator's log says more"
 MAX_LABELS: Final = 64
 """Labels that are kept of an object; one with more is not selected by any."""
-_PROGRAMS: Final = ("ingress", "gateway", "listenerset", "xlistenerset")
+_ANNOTATED: Final = frozenset(
+    {
+        ("networking.k8s.io", "Ingress"),
+        ("gateway.networking.k8s.io", "Gateway"),
+        ("gateway.networking.k8s.io", "ListenerSet"),
+        ("gateway.networking.x-k8s.io", "XListenerSet"),
+    }
+)
+"""Of which cert-manager makes Certificates, as their controller. Others have kinds of these names as well."""
 
 
 @dataclass(frozen=True)
@@ -208,7 +216,8 @@ def _issuer_ref(spec: Mapping[str, Any]) -> tuple[str, ...]:
 def _controller(metadata: Mapping[str, Any]) -> OwnerReference | None:
     """Return the Ingress, Gateway or ListenerSet whose annotations made a Certificate, or None."""
     for one in metadata.get("ownerReferences") or ():
-        if one.get("controller") is True and str(one.get("kind")).lower() in _PROGRAMS:
+        group = str(one.get("apiVersion")).partition("/")[0]
+        if one.get("controller") is True and (group, one.get("kind")) in _ANNOTATED:
             return OwnerReference.model_validate(one)
     return None
 

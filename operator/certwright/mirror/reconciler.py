@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from certwright.cert_manager.api import MOVED
 from certwright.issuers.solver_choice import selected_labels
-from certwright.kube.errors import Conflict, Invalid, NotFound
+from certwright.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from certwright.kube.events import Subject
 from certwright.kube.owned import Applied, Told, digest
 from certwright.kube.store import Store
@@ -64,10 +64,10 @@ HELD_MESSAGE: Final = (
 
 @dataclass
 class _Written:
-    """What was written into a status.
+    """What was written into a status, or applied.
 
     Attributes:
-        digest: Of what it should say.
+        digest: Of it.
         at: Seconds of the clock.
         again: How often the same was written because something else had changed it.
     """
@@ -131,6 +131,7 @@ class MirrorReconciler:
         self._applied = Applied()
         self._told: Told[tuple[Reason, str]] = Told()
         self._written: dict[Key, _Written] = {}
+        self._brought: dict[Key, _Written] = {}
         self._is_held = False
         self._looked_at: set[Key] = set()
 
@@ -160,6 +161,7 @@ class MirrorReconciler:
             # Ours goes with it: Kubernetes collects what it owned.
             self._told.forget(key)
             self._written.pop(key, None)
+            self._brought.pop(key, None)
             self._looked_at.discard(key)
             return Result.ON_EVENT
         if theirs.is_going:
@@ -234,15 +236,28 @@ class MirrorReconciler:
         manifest = self._api.completed(self._manifest(theirs, theirs.manifest))
         if self._applied.is_unchanged(key, present, manifest):
             return None, Result.ON_EVENT
+        writing = _Written(digest(manifest), self._seconds())
+        if (pause := _pause(self._brought.get(key), writing)) > 0:
+            return None, Result.again_in(pause)
         uid = present.metadata.uid if present is not None else None
         try:
             written = await self._api.apply(OURS[theirs.resource], manifest, uid=uid)
         except Conflict as error:
             logger.info("%s: %s; looking again", key, error)
             return None, Result.again_in(TAKEN_SECONDS)
-        except Invalid as error:
-            return (_refused(theirs), f"Not served by Certwright: {error.message}"), Result.ON_EVENT
+        except (Invalid, Forbidden) as error:
+            # A policy or a quota may be changed, which nobody tells.
+            return (_refused(theirs), f"Not served by Certwright: {error.message}"), Result.again_in(HELD_SECONDS)
         self._applied.note(key, manifest, written["metadata"])
+        if _note(self._brought, key, writing):
+            kind, name = theirs.resource.kind, theirs.name
+            message = (
+                f"Something else keeps changing or deleting the {kind} {name} of Certwright (certwright.io); it is put "
+                "back less and less often. Its metadata.managedFields, or the API server's audit log, shows who."
+            )
+            self._contested(
+                key, theirs, "CertificateContested" if kind == "Certificate" else "IssuerContested", message
+            )
         if present is None:
             logger.info("%s is served by the %s of ours of the same name", key, theirs.resource.kind)
         return None, Result.ON_EVENT
@@ -292,7 +307,9 @@ class MirrorReconciler:
         now = self._seconds()
         writing = _Written(digest({"status": _weight(wanted)}), now)
         in_words_only = _weight(theirs.status) == _weight(wanted)
-        if (pause := self._pause(key, writing, in_words_only=in_words_only)) > 0:
+        before = self._written.get(key)
+        pause = QUIET_SECONDS - (now - before.at) if in_words_only and before is not None else _pause(before, writing)
+        if pause > 0:
             return Result.again_in(pause)
         try:
             body = await self._api.write_status(theirs, change)
@@ -301,7 +318,9 @@ class MirrorReconciler:
         except Conflict:
             # It was changed a moment ago; the watch brings it.
             return Result.again_in(TAKEN_SECONDS)
-        self._note(key, writing, theirs, in_words_only=in_words_only)
+        if _note(self._written, key, writing, counts=not in_words_only):
+            message = "Something else keeps changing the status of this object; it is corrected less and less often."
+            self._contested(key, theirs, "StatusContested", message)
         self.stores[key.kind].put(body["metadata"], self.parse(theirs.resource, body))
         return Result.ON_EVENT
 
@@ -316,28 +335,9 @@ class MirrorReconciler:
         served = Served(theirs.generation, ours, secret, refusal, is_triggered=is_triggered)
         return certificate_status(theirs.status, served, now)
 
-    def _pause(self, key: Key, writing: _Written, *, in_words_only: bool) -> float:
-        """Return the seconds to wait before a status is written."""
-        before = self._written.get(key)
-        if before is None:
-            return 0.0
-        since = writing.at - before.at
-        if in_words_only:
-            return QUIET_SECONDS - since
-        if writing.digest != before.digest or before.again < FREE_WRITES or since >= CALM_SECONDS:
-            return 0.0
-        return min(2.0 ** (before.again - FREE_WRITES + 1), LONGEST_SECONDS) - since
-
-    def _note(self, key: Key, writing: _Written, theirs: Mirrored, *, in_words_only: bool) -> None:
-        """Remember what was written; that something else has undone it counts for the pauses."""
-        before = self._written.get(key)
-        if before is not None and before.digest == writing.digest and writing.at - before.at < CALM_SECONDS:
-            writing.again = before.again + (not in_words_only)
-        self._written[key] = writing
-        if before is not None and before.again < writing.again == FREE_WRITES:
-            message = "Something else keeps changing the status of this object; it is corrected less and less often."
-            logger.warning("%s: StatusContested: %s", key, message)
-            self._record(theirs, "Warning", "StatusContested", message)
+    def _contested(self, key: Key, theirs: Mirrored, reason: Reason, message: str) -> None:
+        logger.warning("%s: %s: %s", key, reason, message)
+        self._record(theirs, "Warning", reason, message)
 
     def _tell(self, key: Key, theirs: Mirrored, refusal: tuple[Reason, str] | None) -> None:
         """Tell by Events why an object is not served, or what of it is not; each once for as long as it holds."""
@@ -358,6 +358,23 @@ class MirrorReconciler:
             resource_version=theirs.resource_version,
         )
         self._recorder.record(subject, kind, reason, message)
+
+
+def _pause(before: _Written | None, writing: _Written) -> float:
+    """Return the seconds to wait before the same is written once more because something else has undone it."""
+    since = writing.at - before.at if before is not None else CALM_SECONDS
+    if before is None or writing.digest != before.digest or before.again < FREE_WRITES or since >= CALM_SECONDS:
+        return 0.0
+    return min(2.0 ** (before.again - FREE_WRITES + 1), LONGEST_SECONDS) - since
+
+
+def _note(written: dict[Key, _Written], key: Key, writing: _Written, *, counts: bool = True) -> bool:
+    """Remember what was written; tell whether it is, by now, what something else keeps undoing."""
+    before = written.get(key)
+    if before is not None and before.digest == writing.digest and writing.at - before.at < CALM_SECONDS:
+        writing.again = before.again + counts
+    written[key] = writing
+    return before is not None and before.again < writing.again == FREE_WRITES
 
 
 def _refused(theirs: Mirrored) -> Reason:
