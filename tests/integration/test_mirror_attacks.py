@@ -71,6 +71,11 @@ def refused(space: Tenant, name: str, reason: str, kind: str = CERTIFICATE) -> s
     return message
 
 
+def is_told(found: Object) -> bool:
+    """Whether a status says anything."""
+    return bool(conditions(found))
+
+
 def opaque(namespace: str, name: str) -> Object:
     metadata = {"name": name, "namespace": namespace}
     return {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"password": "s3cr3t-of-a-db"}}
@@ -133,7 +138,7 @@ def test_an_issuer_that_names_a_secret_of_somebody_else_or_leads_elsewhere_is_no
         cluster.apply(their_issuer(space.bed, namespace, name, **acme))
     # A key of the namespace's own is as good as any other for its account; it stays as it is.
     cluster.apply(their_issuer(space.bed, namespace, "account-tls", privateKeySecretRef={"name": "good-tls"}))
-    cluster.wait_for("it is not looked at", lambda: cluster.get(ISSUER, namespace, "account-tls"), conditions)
+    cluster.wait_for("it is not looked at", lambda: cluster.get(ISSUER, namespace, "account-tls"), is_told)
     for name in tricks:
         found = cluster.wait_condition(ISSUER, namespace, name, "Ready", "False")
         ready = conditions(found)["Ready"]

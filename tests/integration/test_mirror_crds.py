@@ -6,6 +6,7 @@ An API server of its own, without a CA: that an object is looked at shows in wha
 from __future__ import annotations
 
 import base64
+import copy
 import json
 import secrets
 from typing import TYPE_CHECKING, Any, Final
@@ -65,7 +66,7 @@ def place(empty_cluster: Cluster) -> Iterator[str]:
 
 def definitions(*versions: str, served: str = "v1", stored: str = "v1") -> list[Object]:
     """Return CRDs with these versions, of which one is stored."""
-    found = cert_manager_definitions()
+    found = copy.deepcopy(list(cert_manager_definitions()))
     for one in found:
         [version] = one["spec"]["versions"]
         one["spec"]["versions"] = [
