@@ -152,7 +152,7 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
     [
         (
             {"image": {"registry": ""}},
-            "there is no published image of Certwright, so the chart must be told where yours is. Build one with",
+            "there is no published image of Certwright, so you must set the location of your own. Build one with",
         ),
         ({"image": {"registry": "YOUR-REGISTRY"}}, "image.registry: replace YOUR-REGISTRY with the registry"),
         (

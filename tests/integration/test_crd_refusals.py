@@ -108,9 +108,9 @@ def refusal(bed: TestBed) -> Refuse:
         ),
         (
             {"encodeUsagesInRequest": False, "usages": ["server auth"]},
-            "spec.encodeUsagesInRequest: Invalid value: must be true or unset: usages are in the request",
+            "spec.encodeUsagesInRequest: Invalid value: must be true or unset: usages are always in the request",
         ),
-        ({"isCA": True}, "spec.isCA: Invalid value: must be false or unset: ACME CAs issue certificates for servers"),
+        ({"isCA": True}, "spec.isCA: Invalid value: must be false or unset: ACME CAs do not issue CA certificates"),
         ({"usages": ["client"]}, 'spec.usages[0]: Unsupported value: "client"'),
         (
             {"usages": ["decipher only"]},
@@ -185,7 +185,7 @@ def refusal(bed: TestBed) -> Refuse:
         ({"paused": "yes"}, "spec.paused in body must be of type boolean"),
         (
             {"renewal": {"rehearse": {"issuerRef": {"name": "ca"}}}},
-            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+            "spec.renewal: Invalid value: rehearse.issuerRef must differ from the issuers",
         ),
         (
             {
@@ -193,7 +193,7 @@ def refusal(bed: TestBed) -> Refuse:
                 "issuerRefs": [{"name": "first"}, {"name": "second", "kind": "ClusterIssuer"}],
                 "renewal": {"rehearse": {"issuerRef": {"name": "second", "kind": "ClusterIssuer"}}},
             },
-            "spec.renewal: Invalid value: rehearse.issuerRef must be another issuer",
+            "spec.renewal: Invalid value: rehearse.issuerRef must differ from the issuers",
         ),
         ({"privateKey": {"algorithm": "DSA"}}, 'supported values: "ECDSA", "RSA", "Ed25519"'),
         ({"privateKey": {"size": 2048}}, "spec.privateKey.size: Invalid value: size must be 256, 384 or 521"),
@@ -275,7 +275,7 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         (http01({"ingress": {}, "selfCheckTimeout": "0s"}), "must be 1s or longer"),
         (
             solver(dns01={**RFC2136, "cnameStrategy": "None", "allowedTargets": ["acme.example"]}),
-            "dns01.allowedTargets: Forbidden: allowedTargets is for cnameStrategy Follow",
+            "dns01.allowedTargets: Forbidden: allowedTargets has no effect with cnameStrategy None",
         ),
         (
             solver(dns01={**RFC2136, "allowedTargets": ["*.acme.example"]}),
@@ -283,9 +283,9 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         ),
         (
             solver(dns01={**RFC2136, "persist": {}}),
-            "dns01.persist: Invalid value: persist is for challengeType dns-persist",
+            "dns01.persist: Invalid value: persist requires challengeType dns-persist",
         ),
-        (persistent(allowedTargets=["a.example"]), "allowedTargets is for records that the operator creates"),
+        (persistent(allowedTargets=["a.example"]), "allowedTargets needs a DNS provider"),
         (persistent(selfCheck="off"), "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType"),
         (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),

@@ -110,7 +110,7 @@ them or not at all. A registry of its own takes the place of the one in the oper
 {{/* Contradictions that the schema cannot detect. */}}
 {{- define "certwright.validate" -}}
 {{- if not (or .Values.image.registry .Values.image.repository) }}
-{{- fail "image: there is no published image of Certwright, so the chart must be told where yours is. Build one with `make image` and push it to your registry: set image.registry=REGISTRY/PATH for REGISTRY/PATH/certwright. Or load it onto every node: set image.registry=localhost. docs/image.md has the commands" }}
+{{- fail "image: there is no published image of Certwright, so you must set the location of your own. Build one with `make image` and push it to your registry: set image.registry=REGISTRY/PATH for REGISTRY/PATH/certwright. Or load it onto every node: set image.registry=localhost. docs/image.md has the commands" }}
 {{- end }}
 {{- if contains "YOUR-REGISTRY" .Values.image.registry }}
 {{- fail "image.registry: replace YOUR-REGISTRY with the registry that has your image of Certwright, and its path, such as registry.example.com/team" }}

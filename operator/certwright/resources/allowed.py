@@ -16,7 +16,7 @@ _VALUES: Final = "values must be set with In and NotIn, and unset with Exists an
 
 
 class LabelRequirement(Model):
-    """What a label must be."""
+    """A requirement for a label."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(
@@ -27,7 +27,7 @@ class LabelRequirement(Model):
     key: Annotated[str, Field(min_length=1, max_length=317)]
     """The key of the label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
-    """How the label is compared. NotIn and DoesNotExist also select objects without the label."""
+    """How to compare the label. NotIn and DoesNotExist also select objects without the label."""
     values: Annotated[
         tuple[Annotated[str, Field(max_length=63)], ...] | None,
         Field(min_length=1, max_length=16, json_schema_extra=ATOMIC_LIST),
@@ -55,12 +55,12 @@ class LabelRequirement(Model):
 
 
 class LabelSelector(Model):
-    """Selects objects by their labels, as in Kubernetes' own objects: all that is listed must be met."""
+    """Selects objects by their labels, as in Kubernetes: an object must meet all requirements."""
 
     match_labels: Annotated[Mapping[str, str], LABELS] = {}
-    """Labels that must be there with these values."""
+    """Labels that the object must have, with these values."""
     match_expressions: Annotated[tuple[LabelRequirement, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
-    """Further requirements."""
+    """Additional requirements."""
 
     def selects(self, labels: Mapping[str, str]) -> bool:
         """Whether labels meet all requirements; an empty selector selects everything."""
@@ -75,11 +75,11 @@ class AllowedDomains(Model):
     namespaces: Annotated[tuple[ObjectName, ...] | None, Field(**_ENTRIES, json_schema_extra=UNIQUE_LIST), Unique] = (
         None
     )
-    """The namespaces that the rule is for, by name. If unset, all that namespaceSelector selects."""
+    """The namespaces that the rule applies to, by name. If unset, all that namespaceSelector selects."""
     namespace_selector: LabelSelector | None = None
     """
-    The namespaces that the rule is for, by their labels. If namespaces is also set, both must match. If neither is
-    set, the rule is for every namespace.
+    The namespaces that the rule applies to, by their labels. If namespaces is also set, both must match. If neither is
+    set, the rule applies to every namespace.
     """
     dns_names: Annotated[tuple[AllowedName, ...] | None, Field(**_ENTRIES, json_schema_extra=ATOMIC_LIST), Distinct] = (
         None
@@ -92,11 +92,11 @@ class AllowedDomains(Model):
         None
     )
     """
-    Zones in which every domain may be requested: the zone itself, all domains below it, and their wildcards.
-    {namespace} stands for the name of the namespace. If dnsNames, dnsZones and ipRanges are all unset, every domain.
+    Zones in which every domain may be requested: the zone itself, all its subdomains, and their wildcards. {namespace}
+    stands for the name of the namespace. If dnsNames, dnsZones and ipRanges are all unset, every domain.
     """
     ip_ranges: Annotated[tuple[IpRange, ...] | None, Field(**_ENTRIES, json_schema_extra=ATOMIC_LIST), Distinct] = None
     """
-    IP addresses that may be requested: single ones, or ranges such as 192.0.2.0/24. An address is allowed only by an
-    entry here, never by a rule for every domain.
+    IP addresses that may be requested: single addresses, or ranges such as 192.0.2.0/24. Only an entry here allows an
+    address; a rule for every domain does not.
     """

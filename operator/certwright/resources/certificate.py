@@ -29,24 +29,26 @@ from certwright.resources.timestamp import Timestamp
 _ONE_ISSUER = "exactly one of issuerRef and issuerRefs must be set"
 MAX_NAMES: Final = 100
 """Of one certificate, as at most CAs."""
-_NO_NAMES = "needs at least one of dnsNames, ipAddresses and commonName: ACME CAs certify nothing else alone"
+_NO_NAMES = "needs at least one of dnsNames, ipAddresses and commonName: ACME CAs issue no certificates without one"
 _TOO_MANY = (
-    "dnsNames and ipAddresses may have 100 entries together, including a common name that is in neither: CAs put no "
-    "more into one certificate"
+    "dnsNames and ipAddresses may have 100 entries together, including a common name that is in neither: CAs allow no "
+    "more in one certificate"
 )
-_ONE_SUBJECT = "literalSubject excludes subject and commonName: it is the whole subject"
-_NO_CA = "must be false or unset: ACME CAs issue certificates for servers, never for CAs"
+_ONE_SUBJECT = "literalSubject is the whole subject: it cannot be combined with subject and commonName"
+_NO_CA = "must be false or unset: ACME CAs do not issue CA certificates"
 _NO_OTHER_NAMES = "must be empty: ACME CAs certify DNS names and IP addresses, and refuse a request with other names"
-_USAGES_ENCODED = "must be true or unset: usages are in the request; to keep them out of it, leave usages out"
-_AGREEMENT = "encipher only and decipher only need key agreement as well (RFC 5280, section 4.2.1.3)"
+_USAGES_ENCODED = "must be true or unset: usages are always in the request; to omit them, omit usages"
+_AGREEMENT = "encipher only and decipher only also need key agreement (RFC 5280, section 4.2.1.3)"
 _IS_REHEARSED = "({0}.name == self.renewal.rehearse.issuerRef.name && {0}.kind == self.renewal.rehearse.issuerRef.kind)"
-_REHEARSED_ELSEWHERE = "rehearse.issuerRef must be another issuer than those of the certificate, such as a staging one"
+_REHEARSED_ELSEWHERE = (
+    "rehearse.issuerRef must differ from the issuers of the certificate: use a staging issuer, for example"
+)
 _RENEW_ONCE = "renewBefore and renewBeforePercentage are mutually exclusive"
 _RENEW_EARLY = "renewBefore must be shorter than duration: otherwise the certificate would be renewed continuously"
 
 
 class OtherName(Model):
-    """A name of another type, as cert-manager has it for private CAs."""
+    """A name of another type, as in cert-manager, for private CAs."""
 
     oid: Annotated[str, Field(max_length=253)] | None = None
     """The object identifier of its type."""
@@ -124,52 +126,56 @@ class CertificateSpec(Model):
     dns_names: Annotated[tuple[DnsName, ...], Field(max_length=MAX_NAMES, json_schema_extra=ATOMIC_LIST), Distinct] = ()
     """
     The DNS names of the certificate, up to 100, such as example.com or *.example.com. A wildcard covers one level of
-    subdomains but not the domain itself; list both if you need both. Upper case, a final dot and names in other
-    scripts are converted, and duplicates are ignored.
+    subdomains but not the domain itself; list both if you need both. Upper-case letters, a trailing dot and non-ASCII
+    names are converted, and duplicates are ignored.
     """
     ip_addresses: Annotated[
         tuple[IpAddress, ...], Field(max_length=MAX_NAMES, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """
-    The IPv4 and IPv6 addresses of the certificate, such as 192.0.2.1 or 2001:db8::1 (RFC 8738). CAs validate them by
-    http-01 or tls-alpn-01, never by dns-01. Few CAs issue certificates for addresses, some only in a certain profile.
+    The IPv4 and IPv6 addresses of the certificate, such as 192.0.2.1 or 2001:db8::1 (RFC 8738). CAs validate them with
+    http-01 or tls-alpn-01, never with dns-01. Few CAs issue certificates for addresses, some only with a certain
+    profile.
     """
     uris: Annotated[tuple[Annotated[str, URI], ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST), Distinct] = ()
     """
-    URIs of the certificate. ACME cannot validate a URI: public CAs refuse them, so the operator does not order from
-    those. A private CA is asked, and may refuse or ignore them.
+    The URIs of the certificate. ACME cannot validate URIs, and public CAs refuse them, so the operator does not order
+    such certificates from public CAs. Private CAs may accept, refuse or ignore them.
     """
     email_addresses: Annotated[
         tuple[Annotated[str, MAILBOX], ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
-    """E-mail addresses of the certificate. What is said of uris holds for them."""
+    """The e-mail addresses of the certificate. The same restrictions apply as for uris."""
     common_name: CommonName | None = None
     """
     The subject's common name, for software that still reads it: a DNS name or an IP address of at most 64 characters.
-    One that is not in dnsNames or ipAddresses is added to the names of the certificate.
+    If it is not in dnsNames or ipAddresses, the operator adds it to the names of the certificate.
     """
     subject: Subject | None = None
     """
-    The other fields of the subject. They are requested; public CAs leave them out of their certificates, which an
-    Event tells and which causes no further order.
+    The other fields of the subject. Public CAs leave them out of their certificates; an Event reports this, and the
+    operator places no further order.
     """
     literal_subject: Annotated[str, LITERAL_SUBJECT] | None = None
     """
-    The whole subject, as in RFC 4514, such as CN=www.example.com,O=Example,C=DE. It is in the request in the order
-    that the RFC says, the last part first. Its CN, if it has one, must be a DNS name or an IP address. Excludes
+    The whole subject, in the format of RFC 4514, such as CN=www.example.com,O=Example,C=DE. As that RFC specifies, the
+    CSR contains it in reverse order. Its CN, if any, must be a DNS name or an IP address. Mutually exclusive with
     subject and commonName.
     """
     usages: Usages = ()
     """
-    Key usages and extended key usages to request. If unset, the CA decides. Most ACME CAs decide anyway: an Event
-    tells if the certificate has others, and no further order is placed for it.
+    Key usages and extended key usages to request. If unset, the CA decides. Most ACME CAs decide in any case: an Event
+    reports if the certificate has others, and the operator places no further order.
     """
     encode_usages_in_request: bool | None = None
-    """Must be true or unset: usages are in the request. To keep them out of it, leave usages out."""
+    """Must be true or unset, because usages are always part of the CSR. To omit them, omit usages."""
     other_names: Annotated[tuple[OtherName, ...], Field(max_length=20, json_schema_extra=ATOMIC_LIST)] | None = None
-    """Must be empty: ACME has no such identifiers, so no CA grants them. It is here to be refused with the reason."""
+    """
+    Must be empty: ACME has no such identifiers, so no CA issues them. The field exists so that it can be refused with
+    this reason.
+    """
     is_ca: Annotated[bool | None, Field(alias="isCA")] = None
-    """Must be false or unset: an ACME CA issues no certificates for CAs."""
+    """Must be false or unset: ACME CAs do not issue CA certificates."""
     secret_name: ObjectName
     """
     The name of the kubernetes.io/tls Secret that the operator creates and maintains in the Certificate's
@@ -181,64 +187,66 @@ class CertificateSpec(Model):
     secret_owner_reference: bool = False
     """Whether deleting the Certificate also deletes the Secret, which servers may still be using."""
     issuer_ref: IssuerRef | None = None
-    """The issuer of the certificate. Either this or issuerRefs."""
+    """The issuer of the certificate. Set either this or issuerRefs."""
     issuer_refs: IssuerRefs = None
     """
-    Up to 4 issuers, in order of preference, instead of issuerRef. If one cannot issue for so long that it matters, the
-    next one does: at once for a certificate that is missing, late in its lifetime for a renewal. A certificate of any
-    of them is kept until its renewal, which the first issuer that works does.
+    Up to 4 issuers, in order of preference, instead of issuerRef. If one cannot issue, the operator uses the next one:
+    immediately for a missing certificate, late in the lifetime for a renewal. It keeps a certificate from any of them
+    until the renewal, and renews with the first issuer that works.
     """
     duration: Annotated[timedelta, AtLeast("1h")] | None = None
     """
-    The requested lifetime, such as 2160h. It is sent to the CA only if the issuer sets enableDurationFeature;
-    most CAs choose the lifetime themselves. If unset, the CA decides.
+    The requested lifetime, such as 2160h. The operator sends it to the CA only if the issuer sets
+    enableDurationFeature; most CAs choose the lifetime themselves. If unset, the CA decides.
     """
     renew_before: Annotated[timedelta, AtLeast("5m")] | None = None
     """
-    How long before expiry to renew the certificate at the latest, such as 360h, unless the CA suggests a time. If
-    unset, or longer than nine tenths of the certificate's real lifetime, the certificate is renewed when one third of
-    that lifetime remains, or half if it is shorter than ten days.
+    How long before expiry to renew the certificate, such as 360h, unless the CA suggests a time. If unset, or longer
+    than 90 % of the certificate's actual lifetime, the operator renews when one third of that lifetime remains, or half
+    if the lifetime is shorter than ten days.
     """
     renew_before_percentage: Annotated[int, Field(ge=1, le=99)] | None = None
-    """The percentage of the lifetime that remains when the certificate is renewed. Excludes renewBefore."""
+    """
+    The percentage of the lifetime that remains when the certificate is renewed. Mutually exclusive with renewBefore.
+    """
     http01: Http01Override | None = None
     """
-    The route to the solver of http-01, if another one than the issuer's leads to the domains of this Certificate: the
-    class of its Ingress, an Ingress to edit in place, or further Gateways.
+    The route to the http-01 solver, if it differs from the issuer's for the domains of this Certificate: the class of
+    its Ingress, an Ingress to edit in place, or additional Gateways.
     """
     revoke_on_delete: bool = False
     """
-    Whether to revoke the certificate in the Secret when the Certificate is deleted, for the reason
-    cessationOfOperation. The deletion waits for it, for ten minutes at most.
+    Whether to revoke the certificate in the Secret when the Certificate is deleted, with the reason
+    cessationOfOperation. The deletion waits for this for ten minutes at most.
     """
     renewal: Renewal | None = None
     """When and how the certificate is renewed."""
     private_key: PrivateKey = PrivateKey()
     """The private key of the certificate."""
     keystores: Keystores | None = None
-    """Keystores that the Secret also holds, always of the same certificate as tls.crt."""
+    """Keystores to store in the Secret, always with the same certificate as tls.crt."""
     additional_output_formats: OutputFormats = ()
-    """Further formats that the Secret also holds, always of the same certificate as tls.crt."""
+    """Additional formats to store in the Secret, always of the same certificate as tls.crt."""
     revision_history_limit: RevisionHistoryLimit = 1
     """
-    How many revisions of the certificate are kept, with their private keys, the present one included. With 2 or more,
-    a Secret of its own keeps them: they can be rolled back to, and a Secret that is deleted comes back from it
-    without an order.
+    How many revisions of the certificate to keep, with their private keys, including the current one. With 2 or more,
+    the operator keeps them in a separate Secret: you can roll back to them, and the operator can restore a deleted
+    Secret without an order.
     """
     temporary_certificate: bool = False
     """
     Whether to write a self-signed certificate into a Secret that does not exist, until the CA has issued the first one.
-    For servers and ingress controllers that do not start without any.
+    For servers and ingress controllers that do not start without a certificate.
     """
     paused: bool = False
     """
-    Whether to leave everything as it is: nothing is ordered, presented or written, and an expiring certificate is only
-    reported. What exists is kept.
+    Whether the operator leaves the Certificate alone: it places no order, creates no records and writes no Secret, and
+    only reports an expiring certificate. Everything that exists stays.
     """
     request: RequestSpec | None = None
     """
-    Something to do once, such as a renewal. The operator removes the field when the request is finished;
-    status.requests says what came of it. Removing it earlier withdraws the request.
+    A one-time request, such as a renewal. The operator removes the field when the request has ended; status.requests
+    has the result. Removing it earlier cancels the request.
     """
 
     @property
@@ -302,17 +310,17 @@ class CertificateStatus(Model):
     renewal_time: Timestamp | None = None
     """When the certificate will be renewed."""
     renewal: RenewalStatus | None = None
-    """What that time is based on, and what the CA suggests."""
+    """The basis of that time, and what the CA suggests."""
     serial_number: Annotated[str, Field(max_length=64)] | None = None
     """The serial number of the certificate in the Secret, in hexadecimal."""
     issuer: UsedIssuer | None = None
-    """The issuer of the certificate in the Secret; while there is none, the one that it is requested from."""
+    """The issuer of the certificate in the Secret; while there is none, the issuer that it is requested from."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of certificates issued for this object."""
     revocations: Annotated[
         tuple[RevocationStatus, ...], Field(max_length=KEPT_REVOCATIONS, json_schema_extra=ATOMIC_LIST)
     ] = ()
-    """The certificates that were revoked, or are to be, the latest ones last. None of them is used again."""
+    """The certificates that were revoked or will be, the latest last. The operator uses none of them again."""
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None
@@ -322,16 +330,16 @@ class CertificateStatus(Model):
     revisions: Annotated[
         tuple[RevisionStatus, ...], Field(max_length=MAX_REVISIONS, json_schema_extra=ATOMIC_LIST)
     ] = ()
-    """The revisions that are kept, if revisionHistoryLimit is 2 or more: those that a rollback can go back to."""
+    """The revisions that are kept, if revisionHistoryLimit is 2 or more. You can roll back to these."""
     recent_orders: Annotated[tuple[Timestamp, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
     """
-    When orders were placed during the last day, other than scheduled renewals. No more than 5 are placed in an hour
-    and 10 in a day, whatever changes the Secret or the spec.
+    When orders were placed during the last day, not counting scheduled renewals. The operator places no more than 5 in
+    an hour and 10 in a day, whatever changes the Secret or the spec.
     """
     requests: Annotated[tuple[RequestStatus, ...], Field(max_length=KEPT_REQUESTS, json_schema_extra=ATOMIC_LIST)] = ()
     """The last 8 requests (spec.request), the latest last."""
     order: OrderStatus | None = None
-    """The order in progress at the CA: what each domain needs, and what was last observed."""
+    """The order in progress at the CA: what each domain needs, and what the operator last observed."""
 
 
 class Certificate(Object):

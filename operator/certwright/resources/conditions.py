@@ -42,7 +42,10 @@ class Condition(Model):
     last_transition_time: Timestamp | None = None
     """When the status last changed."""
     observed_generation: Annotated[int, Field(ge=0)] | None = None
-    """The metadata.generation that this condition describes. If the object's is newer, the condition is out of date."""
+    """
+    The metadata.generation that this condition describes. If the object's generation is newer, the condition is
+    outdated.
+    """
 
 
 def without_conflict(conditions: tuple[Condition, ...]) -> tuple[Condition, ...]:

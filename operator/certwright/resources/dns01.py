@@ -32,10 +32,10 @@ MAX_TTL: Final = 86400
 """A record of a challenge lives for minutes; one that a resolver keeps for longer than a day is a mistake."""
 
 _PERSISTENT: Final = "dns-persist-01"
-_TARGETS_FOLLOW: Final = "allowedTargets is for cnameStrategy Follow: with None no CNAME is followed"
-_TARGETS_CREATED: Final = "allowedTargets is for records that the operator creates: name a DNS provider as well"
+_TARGETS_FOLLOW: Final = "allowedTargets has no effect with cnameStrategy None: no CNAME is followed"
+_TARGETS_CREATED: Final = "allowedTargets needs a DNS provider: it applies to records that the operator creates"
 _WAIT_LONG: Final = "propagationWait must not be longer than propagationTimeout"
-_PERSIST_ALONE: Final = "persist is for challengeType dns-persist-01"
+_PERSIST_ALONE: Final = "persist requires challengeType dns-persist-01"
 _RAW_ALONE: Final = (
     "httpRequest with mode RAW is for challengeType dns-01: the server puts the record where only that has it"
 )
@@ -91,19 +91,17 @@ def _rules(schema: dict[str, Any], model: type[Model]) -> None:
 
 
 class DnsPersist(Model):
-    """What permanent records say, besides the CA and the account."""
+    """Additional content of permanent records, besides the CA and the account."""
 
     issuer_domain_name: DnsName | None = None
     """
-    The name by which the record means the CA, such as letsencrypt.org. If unset, the first of the caaIdentities in the
-    CA's directory.
+    The domain name that identifies the CA in the record, such as letsencrypt.org. If unset, the first of the
+    caaIdentities in the CA's directory.
     """
     policy: Literal["wildcard"] | None = None
-    """
-    wildcard: the record also covers wildcards, and domains below. Records for wildcards always say so.
-    """
+    """wildcard: the record also covers wildcards and subdomains. Records for wildcards always do."""
     persist_until: Timestamp | None = None
-    """When the records that the operator creates or asks for expire. If unset, they do not."""
+    """When the records that the operator creates or requests expire. If unset, they do not."""
 
 
 class Dns01(ProviderChoice):
@@ -113,28 +111,28 @@ class Dns01(ProviderChoice):
 
     challenge_type: DnsChallengeType = "dns-01"
     """
-    Which record validates a domain. dns-01 (RFC 8555, section 8.4): one at _acme-challenge.<domain>, for each order.
-    dns-account-01 (draft-ietf-acme-dns-account-label): one at _<label>._acme-challenge.<domain>, for each order, so
-    that several accounts, operators or clusters can validate the same domain at the same time, each with a CNAME of its
-    own; the issuer's status shows the label. dns-persist-01 (draft-ietf-acme-dns-persist): a permanent one at
+    Which record validates a domain. dns-01 (RFC 8555, section 8.4): a record at _acme-challenge.<domain> for each
+    order. dns-account-01 (draft-ietf-acme-dns-account-label): a record at _<label>._acme-challenge.<domain> for each
+    order, so that several accounts, operators or clusters can validate the same domain at the same time, each with its
+    own CNAME; the issuer's status shows the label. dns-persist-01 (draft-ietf-acme-dns-persist): a permanent record at
     _validation-persist.<domain>, which names the CA and the account and serves every issuance and renewal; the issuer's
-    status shows the exact records. With a DNS provider the operator creates these, once; without one it waits until you
-    have published them, and places no order before.
+    status shows the exact records. With a DNS provider, the operator creates these once; without one, it places no
+    order until you have published them.
     """
     persist: DnsPersist | None = None
-    """What the permanent records of challengeType dns-persist-01 say."""
+    """Additional content of the permanent records for challengeType dns-persist-01."""
     cname_strategy: CnameStrategy = "Follow"
     """
-    What to do if the name of the record is a CNAME. Follow creates the record at the target of the CNAME, where the CA
-    looks it up, if allowedTargets permits. None creates it at the name itself, for split-horizon DNS.
+    What to do if the name of the record is a CNAME. Follow creates the record at the CNAME's target, where the CA looks
+    it up, if allowedTargets permits. None creates it at the name itself, for split-horizon DNS.
     """
     allowed_targets: Annotated[
         tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """
-    The zones, such as acme.example.net, to which CNAMEs at the name of the record may lead; targets below the
-    validated domain itself are always allowed. If unset, an Issuer follows CNAMEs everywhere, and a ClusterIssuer to
-    no other domain: otherwise anyone who owns a domain could have records created wherever its credentials reach.
+    The zones, such as acme.example.net, that CNAMEs at the name of the record may point to; targets below the validated
+    domain itself are always allowed. If unset, an Issuer follows CNAMEs everywhere, and a ClusterIssuer to no other
+    domain: otherwise anyone who owns a domain could make the operator create records wherever the credentials allow.
     Permanent records that you publish yourself may be anywhere.
     """
     nameservers: Annotated[tuple[Resolver, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
@@ -147,25 +145,25 @@ class Dns01(ProviderChoice):
         tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_LIST), Unique
     ] = ()
     """
-    DNS servers that must serve the record before the CA is asked to validate, each as host, host:port or [IPv6
-    address]:port. If unset, those in the zone's NS records. Set it if the cluster cannot reach these.
+    DNS servers that must serve the record before the operator asks the CA to validate, each as host, host:port or [IPv6
+    address]:port. If unset, the zone's NS records. Set this if the cluster cannot reach those servers.
     """
     zone: ZoneName | None = None
     """
-    The zone in which the records are created. If unset, the one with the longest name that contains the record: set it
-    if the provider has several, or if the DNS shows another one from inside the cluster. Names in other zones cannot be
-    validated with this solver.
+    The zone in which to create the records. If unset, the zone with the longest matching name. Set this if the provider
+    has several, or if the DNS returns another zone inside the cluster. The solver then validates no domains in other
+    zones.
     """
     ttl: Annotated[int, Field(ge=1, le=MAX_TTL)] | None = None
     """
-    For how many seconds resolvers may cache the records. If unset, 60, or the shortest time that the provider takes.
-    Webhooks choose it themselves.
+    For how many seconds resolvers may cache the records. If unset, 60, or the provider's minimum. Webhooks choose it
+    themselves.
     """
     self_check: SelfCheck = "required"
     """
-    Whether the operator looks for the record before it asks the CA to validate. required: the CA is asked only once the
-    record is visible. advisory: after propagationTimeout the CA is asked anyway, with a warning. off: no look, for DNS
-    servers that the operator cannot reach at all; the CA is asked after propagationWait.
+    Whether the operator checks for the record before it asks the CA to validate. required: it asks the CA only once the
+    record is visible. advisory: after propagationTimeout it asks the CA anyway, with a warning. off: no check, for DNS
+    servers that the operator cannot reach at all; it asks the CA after propagationWait.
     """
     self_check_views: Annotated[
         tuple[SelfCheckView, ...], Field(min_length=1, max_length=2, json_schema_extra=UNIQUE_LIST), Unique
@@ -173,20 +171,20 @@ class Dns01(ProviderChoice):
     """
     Where the record must be visible. authoritative: on every authoritative server of the zone, each asked directly.
     recursive: on every server in nameservers, or in the operator's resolv.conf, as the CA's own resolver would find it;
-    for split-horizon DNS, name public resolvers there. With both, resolvers are asked once the authoritative servers
-    have the record, because a resolver remembers for a while that a record was missing.
+    for split-horizon DNS, list public resolvers there. With both, the operator asks the resolvers once the
+    authoritative servers have the record, because a resolver caches for a while that a record was missing.
     """
     propagation_timeout: Annotated[timedelta, AtLeast("1s")] | None = None
     """
     How long to wait until the record is visible. If unset, 2 minutes, or as long as the provider usually takes. If
-    it is not by then and selfCheck is required, the Certificate reports which servers lack it; after a pause the
-    record is written again for the same order and the wait restarts. A permanent record is waited for without a
-    limit before the order is placed, and so long afterwards.
+    selfCheck is required and the record is not visible in time, the Certificate reports which servers lack it; after a
+    pause, the operator writes the record again for the same order and restarts the wait. For a permanent record, the
+    operator waits without a limit before it places the order, and this long afterwards.
     """
     propagation_wait: Annotated[timedelta, AtLeast("0s")] = timedelta()
     """
-    How long to wait after the record was written before the first look, or before the CA is asked if selfCheck is off.
-    At most propagationTimeout. For the recursive view alone, set the time that the provider takes to publish a record.
+    How long to wait after writing the record before the first check, or before asking the CA if selfCheck is off. At
+    most propagationTimeout. For the recursive view alone, set the time that the provider takes to publish a record.
     """
 
     @property

@@ -43,7 +43,7 @@ class Toleration(Model):
     key: Annotated[str, Field(max_length=317)] | None = None
     """The key of the taint. If unset, all keys match; operator must then be Exists."""
     operator: Literal["Exists", "Equal", "Lt", "Gt"] | None = None
-    """How the value is compared. If unset, Equal."""
+    """How to compare the value. If unset, Equal."""
     value: Annotated[str, Field(max_length=63)] | None = None
     """The value of the taint."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
@@ -120,13 +120,13 @@ class Http01Ingress(Model):
     """
     name: ObjectName | None = None
     """
-    An existing Ingress in the Certificate's namespace to edit in place, for load balancers that assign each
-    Ingress its own address. The added rules are removed afterwards.
+    An existing Ingress in the Certificate's namespace to edit in place, for load balancers that assign each Ingress its
+    own address. The operator removes the added rules afterwards.
     """
     path_type: PathType = "ImplementationSpecific"
     """
-    The type of the paths. ingress-nginx refuses the dot in /.well-known in paths of type Exact and Prefix, unless
-    its strict-validate-path-type is off.
+    The type of the paths. ingress-nginx refuses the dot in /.well-known in paths of type Exact and Prefix, unless its
+    strict-validate-path-type is disabled.
     """
     service_type: ServiceType = "ClusterIP"
     """The type of the solver's Service. Use NodePort for load balancers that can only reach nodes."""
@@ -181,7 +181,7 @@ class Http01GatewayHTTPRoute(Model):
 
 
 class IngressOverride(Model):
-    """Another Ingress than that of the issuer's solver."""
+    """Replaces the Ingress of the issuer's solver."""
 
     model_config = ConfigDict(populate_by_name=True, json_schema_extra=validations(_OVERRIDE_RULE))
 
@@ -192,7 +192,7 @@ class IngressOverride(Model):
     name: ObjectName | None = None
     """An existing Ingress in the Certificate's namespace to edit in place."""
     only_if_unset: bool = False
-    """Whether this is only for solvers that name no class and no Ingress themselves, not for all."""
+    """Whether this applies only to solvers that name no class and no Ingress themselves."""
 
     @model_validator(mode="after")
     def _one_ingress(self) -> Self:
@@ -202,19 +202,19 @@ class IngressOverride(Model):
 
 
 class GatewayOverride(Model):
-    """Further Gateways than those of the issuer's solver."""
+    """Adds Gateways to those of the issuer's solver."""
 
     parent_refs: Annotated[tuple[ParentRef, ...], Field(min_length=1, max_length=8, json_schema_extra=ATOMIC_LIST)]
-    """The Gateways that serve the route as well."""
+    """Additional Gateways that serve the route."""
 
 
 class Http01Override(Model):
-    """The route of http-01 for one Certificate. Each field applies to solvers with a route of its kind."""
+    """The http-01 route for one Certificate. Each field applies to solvers with the same kind of route."""
 
     ingress: IngressOverride | None = None
-    """Replaces ingressClassName, class and name of the solver's ingress, or stands in for them."""
+    """Sets or replaces ingressClassName, class and name of the solver's ingress."""
     gateway_http_route: GatewayOverride | None = Field(default=None, alias="gatewayHTTPRoute")
-    """Is added to the parentRefs of the solver's gatewayHTTPRoute."""
+    """Adds parentRefs to those of the solver's gatewayHTTPRoute."""
 
 
 class Http01(Model):
@@ -244,26 +244,26 @@ class Http01(Model):
     """
     self_check: SelfCheck = "required"
     """
-    Whether the operator requests the file, as the CA would, before it asks the CA to validate. required: the CA
-    is asked only once the file is visible. advisory: after selfCheckTimeout the CA is asked anyway, with a
-    warning. off: no check, for domains that resolve differently inside the cluster; the CA is asked 5 s after
-    the pod is running.
+    Whether the operator requests the file, as the CA would, before it asks the CA to validate. required: it asks the CA
+    only once the file is visible. advisory: after selfCheckTimeout it asks the CA anyway, with a warning. off: no
+    check, for domains that resolve differently inside the cluster; it asks the CA 5 s after the pod is running.
     """
     self_check_addresses: SelfCheckAddresses = "all"
     """
-    Which addresses of a domain must answer the self-check. all: every one, because the CA may ask any of them and
-    prefers IPv6; one without a route from the operator is left out. any: the first that answers, for addresses
-    that the CA reaches and the operator does not.
+    Which addresses of a domain must answer the self-check. all: every one, because the CA may connect to any of them
+    and prefers IPv6; addresses without a route from the operator are ignored. any: the first that answers, for
+    addresses that the CA can reach but the operator cannot.
     """
     nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=16, json_schema_extra=UNIQUE_ENDPOINTS), Unique] = ()
     """
-    Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in
-    the operator's resolv.conf. Set it if domains resolve differently inside the cluster.
+    Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in the
+    operator's resolv.conf. Set this if domains resolve differently inside the cluster.
     """
     self_check_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=1)
     """
-    How long to wait until the file is visible. If it is not by then and selfCheck is required, the Certificate
-    reports what was found; after a pause the solver is created again for the same order and the wait restarts.
+    How long to wait until the file is visible. If selfCheck is required and the file is not visible in time, the
+    Certificate reports what the operator saw; after a pause, the operator creates the solver again for the same order
+    and restarts the wait.
     """
 
     @model_validator(mode="after")

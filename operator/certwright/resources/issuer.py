@@ -70,20 +70,20 @@ class AcmeIssuerSpec(Model):
     """The contact address of the account. Changes are sent to the CA."""
     private_key_secret_ref: AccountKeyRef
     """
-    The Secret that holds the account's private key. The operator creates it if it does not exist. Protect it
-    and back it up: whoever holds the key controls the account.
+    The Secret that holds the account's private key. The operator creates it if it does not exist. Protect it and back
+    it up: anyone with the key controls the account.
     """
     external_account_binding: ExternalAccountBinding | None = None
-    """The credentials that the CA gave its customer. `zerossl`, `google`, `sslcom-*` and `actalis` require them."""
+    """The credentials that the CA gives its customers. `zerossl`, `google`, `sslcom-*` and `actalis` require them."""
     accepted_terms: Annotated[str, Field(min_length=1, max_length=512, pattern="^[ -~]+$")] | None = None
     """
-    The URL of the CA's terms of service that you agree to. If unset, registering the account agrees to the terms of
-    that day, and a condition tells when they change. If set, an account is registered only while the CA's terms have
-    this URL; set it to the URL of changed terms to agree to them.
+    The URL of the CA's terms of service that you agree to. If unset, registering the account agrees to the current
+    terms, and a condition reports when they change. If set, the operator registers an account only if the CA's terms
+    have this URL; set it to the URL of changed terms to agree to them.
     """
     only_return_existing: bool = False
     """
-    Whether to use only an account that exists: an imported key that the CA does not know is an error then, and never
+    Whether to use only an existing account: an imported key that the CA does not know is then an error, and never
     registers a new account (RFC 8555, section 7.3.1).
     """
     account_key_rotation: AccountKeyRotation | None = None
@@ -94,7 +94,7 @@ class AcmeIssuerSpec(Model):
     issuer uses it.
     """
     account_key_algorithm: AccountKeyAlgorithm = "ES256"
-    """The algorithm of a generated account key. An existing key is used as it is."""
+    """The algorithm of a generated account key. An existing key is used unchanged."""
     account_key_size: Literal[2048, 3072, 4096] | None = None
     """The size of a generated account key in bits, for RS256: 2048 (the default), 3072 or 4096."""
     disable_account_key_generation: bool = False
@@ -112,24 +112,24 @@ class AcmeIssuerSpec(Model):
     client_certificate_secret_ref: TlsSecretRef | None = None
     """The Secret with a client certificate, for a CA that requires one (mutual TLS)."""
     proxy: CaProxy | None = None
-    """A proxy for all requests to this CA. If unset, the operator's HTTPS_PROXY and NO_PROXY decide."""
+    """A proxy for all requests to this CA. If unset, the operator's HTTPS_PROXY and NO_PROXY apply."""
     timeouts: CaTimeouts | None = None
-    """How long one request to this CA may take. If unset: 10s to connect, 30s between two parts, 60s in all."""
+    """How long one request to this CA may take. If unset: 10s to connect, 30s between two parts, 60s in total."""
     preferred_chain: Annotated[str, Field(min_length=1, max_length=64)] | None = None
     """
-    The common name of the root, or of another issuer on the way to it, if the CA offers several chains. If none leads
-    there, the CA's default chain is used, with a Warning Event. A change takes effect at the next issuance.
+    The common name of the root, or of an intermediate in the chain, if the CA offers several chains. If none matches,
+    the operator uses the CA's default chain, with a Warning Event. A change takes effect at the next issuance.
     """
     profile: Annotated[str, Field(min_length=1, max_length=128)] | None = None
     """The certificate profile, such as shortlived, for CAs that offer several."""
     enable_duration_feature: bool = False
     """Whether to request the Certificate's duration from the CA. Many CAs reject orders that request one."""
     rate_limits: RateLimits | None = None
-    """The CA's rate limits, if it publishes none that Certwright knows, or grants you others."""
+    """The CA's rate limits, if Certwright does not know them, or if the CA grants you others."""
     solvers: Annotated[tuple[IssuerSolver, ...], Field(min_length=1, max_length=32, json_schema_extra=ATOMIC_LIST)]
     """
-    How to validate domains. Each domain uses the solver that matches best: an exact name first, then the longest
-    zone, then the most labels, then the order of this list.
+    How to validate domains. Each domain uses the best-matching solver: an exact name first, then the longest zone, then
+    the most labels, then the order of this list.
     """
 
     @property
@@ -180,8 +180,8 @@ class ClusterIssuerSpec(IssuerSpec):
     ] = None
     """
     Which namespaces may request which domains. A domain is allowed if any rule for the Certificate's namespace covers
-    it; everything else is refused before an order is placed, at renewals too. If unset, every namespace may request
-    every domain that a solver matches.
+    it; the operator refuses all others before it places an order, at renewals too. If unset, every namespace may
+    request every domain that a solver matches.
     """
 
 
@@ -200,7 +200,7 @@ class AcmeIssuerStatus(Model):
     """The thumbprint of the account key (RFC 7638)."""
     dns_account_label: Annotated[str, Field(max_length=63, pattern="^_[a-z2-7]{16}$")] | None = None
     """
-    The label of the account, if a solver is for dns-account-01: the CA looks for records, or a CNAME, at
+    The label of the account, if a solver uses dns-account-01: the CA looks for records, or a CNAME, at
     <label>._acme-challenge.<domain>.
     """
     key_rotation: KeyRotationStatus | None = None
@@ -210,8 +210,7 @@ class AcmeIssuerStatus(Model):
         Field(max_length=4, json_schema_extra=ATOMIC_LIST),
     ] = ()
     """
-    Directories at the same CA that `server` named before and that knew the same account. Their certificates are not
-    replaced because of the change.
+    Former values of `server` at the same CA, where the CA knew the same account. This change did not cause a reissue.
     """
     offers: CaOffer | None = None
     """What the CA offers."""
@@ -221,11 +220,11 @@ class RateLimitStatus(Model):
     """A wait that the CA asked for (HTTP 429, RFC 8555 section 6.6)."""
 
     requests: Literal["newOrder", "other"]
-    """What has to wait: new orders, or all other requests."""
+    """What must wait: new orders, or all other requests."""
     since: Timestamp
     """When the CA refused a request."""
     until: Timestamp
-    """When the next request is sent: one at first, the others after it."""
+    """When the next request is sent: one at first, then the others."""
     message: Annotated[str, Field(max_length=1024)] = ""
     """What the CA said."""
 
@@ -237,9 +236,9 @@ class IssuerStatus(Model):
         tuple[Condition, ...], Field(max_length=16, json_schema_extra=CONDITIONS), AfterValidator(without_conflict)
     ] = ()
     """
-    Ready: the account is registered and certificates can be ordered. RecordsPublished, of issuers with a
-    solver for dns-persist-01: its permanent DNS records are there. OrphanedRecords, only while it is True: challenge
-    records of its orders are left in the DNS.
+    Ready: the account is registered and certificates can be ordered. RecordsPublished, for issuers with a
+    dns-persist-01 solver: their permanent DNS records are visible. OrphanedRecords, only while it is True: challenge
+    records of its orders were left in the DNS.
     """
     observed_generation: Annotated[int, Field(ge=UNOBSERVED)] | None = None
     """The metadata.generation that this status describes; -1 until the operator has seen the object."""
@@ -251,11 +250,11 @@ class IssuerStatus(Model):
         tuple[PersistentRecordStatus, ...], Field(max_length=2 * MAX_RECORDS, json_schema_extra=ATOMIC_LIST)
     ] = ()
     """
-    The permanent DNS records of solvers for dns-persist-01: for the domains of their selectors, and for those that
-    Certificates have needed; the first 64 of them.
+    The permanent DNS records of dns-persist-01 solvers, for the domains of their selectors and those that Certificates
+    have needed; at most 64.
     """
     persistent_records_seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
-    """Shows which of these records the operator has created. After a restart it removes no others."""
+    """Shows which of these records the operator created. After a restart it removes no others."""
     rate_limit_usage: Annotated[
         tuple[RateLimitUsageStatus, ...], Field(max_length=4, json_schema_extra=ATOMIC_LIST)
     ] = ()
@@ -284,7 +283,7 @@ class IssuerStatus(Model):
 class Issuer(Object):
     """An account at a CA for the Certificates of one namespace.
 
-    Its Secrets (account key and solver credentials) are read from that namespace.
+    The operator reads its Secrets (account key and solver credentials) from that namespace.
     """
 
     KIND: ClassVar[str] = "Issuer"
@@ -302,7 +301,7 @@ class Issuer(Object):
 class ClusterIssuer(Object):
     """An account at a CA for the Certificates of every namespace.
 
-    Its Secrets (account key and solver credentials) are read from the operator's namespace.
+    The operator reads its Secrets (account key and solver credentials) from its own namespace.
     """
 
     KIND: ClassVar[str] = "ClusterIssuer"

@@ -36,14 +36,14 @@ def preset_url(preset: Preset) -> str:
 
 
 class ExternalAccountBinding(Model):
-    """The credentials that the CA gave its customer (RFC 8555, section 7.3.4)."""
+    """The credentials that the CA gives its customers (RFC 8555, section 7.3.4)."""
 
     key_id: Annotated[str, Field(min_length=1, max_length=1024, pattern="^[ -~]+$")] = Field(alias="keyID")
     """The key identifier, as the CA shows it."""
     key_secret_ref: SecretKeyRef
     """
-    The Secret entry that holds the MAC key as the CA shows it: base64url or base64, with or without padding. It is
-    read when an account is registered, again if the CA has lost the account.
+    The Secret entry that holds the MAC key as the CA shows it: base64url or base64, with or without padding. The
+    operator reads it to register an account, and again if the CA loses the account.
     """
     key_algorithm: Literal["HS256", "HS384", "HS512"] = "HS256"
     """The MAC algorithm. Nearly every CA uses HS256."""
@@ -54,8 +54,8 @@ class TlsSecretRef(Model):
 
     name: ObjectName
     """
-    The name of the Secret, in the namespace of the Issuer, or in the operator's namespace for a ClusterIssuer. Its
-    entries tls.crt and tls.key are used.
+    The name of the Secret, in the namespace of the Issuer, or in the operator's namespace for a ClusterIssuer. The
+    operator uses its entries tls.crt and tls.key.
     """
 
 
@@ -64,13 +64,13 @@ class BasicAuthRef(Model):
 
     name: ObjectName
     """
-    The name of the Secret, in the namespace of the Issuer, or in the operator's namespace for a ClusterIssuer. Its
-    entries username and password are used.
+    The name of the Secret, in the namespace of the Issuer, or in the operator's namespace for a ClusterIssuer. The
+    operator uses its entries username and password.
     """
 
 
 class CaProxy(Model):
-    """An HTTP proxy on the way to the CA."""
+    """An HTTP proxy for requests to the CA."""
 
     url: ProxyUrl
     """The URL of the proxy, such as http://proxy.example.net:3128, without a user name or password."""
@@ -98,15 +98,15 @@ class AccountKeyRotation(Model):
 
     request: Annotated[str, Field(min_length=1, max_length=64, pattern="^[!-~]+$")] | None = None
     """
-    Rotates the key once for each new value, such as a date or the number of a ticket. The value that was carried out
-    last is in the annotation certwright.io/account-key-request of the key's Secret.
+    Rotates the key once for each new value, such as a date or the number of a ticket. The annotation
+    certwright.io/account-key-request of the key's Secret has the last completed value.
     """
     interval: Annotated[timedelta, AtLeast("24h")] | None = None
     """Rotates the key when it is older than this, such as 2160h for 90 days."""
     replace_provided_key: bool = False
     """
-    Whether to rotate a key whose Secret the operator did not create. If another tool writes that Secret, it would put
-    the old key back, so by default the rotation is refused.
+    Whether to rotate a key whose Secret the operator did not create. A tool that writes that Secret could put the old
+    key back, so by default the operator refuses.
     """
 
     @model_validator(mode="after")
@@ -136,7 +136,7 @@ class CaOffer(Model):
     website: Annotated[str, Field(max_length=512)] | None = None
     """The CA's web site."""
     caa_identities: Annotated[tuple[_Shown, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()
-    """The names by which CAA records allow this CA."""
+    """The names in CAA records that allow this CA."""
     profiles: Annotated[tuple[_Shown, ...], Field(max_length=32, json_schema_extra=ATOMIC_LIST)] = ()
     """The certificate profiles that spec.acme.profile can name."""
     challenges: Annotated[tuple[_Shown, ...], Field(max_length=16, json_schema_extra=ATOMIC_LIST)] = ()

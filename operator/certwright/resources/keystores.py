@@ -44,19 +44,19 @@ class PasswordRef(Model):
 
 
 class Keystore(Model):
-    """Whether a keystore is made, and its password."""
+    """Whether to create a keystore, and its password."""
 
     create: bool
-    """Whether the keystore is created. When this changes to false, it is removed from the Secret."""
+    """Whether to create the keystore. If this changes to false, the operator removes the keystore from the Secret."""
     password_secret_ref: PasswordRef | None = None
     """
     The password, in a Secret in the namespace of the Certificate. The operator notices a changed password within ten
-    minutes, and writes the keystore with it. Excludes password.
+    minutes, and writes the keystore again. Mutually exclusive with password.
     """
     password: Annotated[str, _PASSWORD] | None = Field(default=None, repr=False)
     """
-    The password itself, for software that insists on a known one such as changeit: whoever may read the Certificate
-    can read it. Excludes passwordSecretRef.
+    The password itself, for software that requires a well-known one such as changeit: anyone who may read the
+    Certificate can read it. Mutually exclusive with passwordSecretRef.
     """
 
     @model_validator(mode="after")
@@ -73,33 +73,34 @@ class Pkcs12Keystore(Keystore):
 
     profile: Pkcs12Profile = "LegacyDES"
     """
-    How the files are encrypted. LegacyDES: 3DES and SHA-1; all software reads it. Modern2023: AES-256 and SHA-256, for
-    OpenSSL 1.1, Java 8u301, macOS 15, Windows Server 2019 and later. LegacyRC2: for very old software; OpenSSL 3 and
-    Java 20 refuse it by default. The private key is in the same Secret without encryption, so the profile protects
+    The encryption of the files. LegacyDES: 3DES and SHA-1; all software can read it. Modern2023: AES-256 and SHA-256,
+    for OpenSSL 1.1, Java 8u301, macOS 15, Windows Server 2019 and later. LegacyRC2: for very old software; OpenSSL 3
+    and Java 20 refuse it by default. The private key is in the same Secret without encryption, so the profile protects
     only copies of the keystore.
     """
 
 
 class JksKeystore(Keystore):
-    """A Java keystore of the old kind, JKS."""
+    """A Java keystore in the old format, JKS."""
 
     model_config = ConfigDict(json_schema_extra=validations(_PASSWORD_RULE))
 
     alias: Annotated[str, _ALIAS] = "certificate"
-    """The name of the entry with the private key. Java ignores case: it is written in lower case."""
+    """The name of the entry with the private key. Java ignores case: the operator writes it in lower case."""
 
 
 class Keystores(Model):
-    """Keystores that the Secret holds besides tls.crt and tls.key."""
+    """Keystores in the Secret, in addition to tls.crt and tls.key."""
 
     pkcs12: Pkcs12Keystore | None = None
     """
-    keystore.p12 holds the private key and the chain, truststore.p12 the certificates of ca.crt, if the Secret has it.
+    keystore.p12 holds the private key and the chain; truststore.p12 holds the certificates of ca.crt, if the Secret has
+    it.
     """
     jks: JksKeystore | None = None
     """
-    keystore.jks holds the private key and the chain, truststore.jks the certificates of ca.crt, if the Secret has it.
-    Java 9 and later read PKCS #12 as well.
+    keystore.jks holds the private key and the chain; truststore.jks holds the certificates of ca.crt, if the Secret has
+    it. Java 9 and later can also read PKCS #12.
     """
 
     @property
@@ -114,7 +115,7 @@ class Keystores(Model):
 
 
 class OutputFormat(Model):
-    """A further format of certificate or key."""
+    """An additional format of certificate or key."""
 
     type: OutputFormatType
     """DER: key.der, the private key in DER. CombinedPEM: tls-combined.pem, the private key followed by the chain."""

@@ -42,7 +42,7 @@ class RecordStatus(Model):
     value: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")]
     """The value of the record: a digest in base64url."""
     key_authorization: Annotated[str, Field(max_length=1024, pattern=_KEY_AUTHORIZATION)] | None = None
-    """What the value is the digest of, if the solver's provider has to be told. It is not secret."""
+    """The key authorization that the value is a digest of, if the solver's provider needs it. It is not secret."""
 
 
 class HttpResourceStatus(Model):
@@ -62,7 +62,7 @@ class SolverObjectStatus(Model):
     name: Annotated[str, Field(max_length=253, pattern=rf"^(?:{_OBJECT_LABEL}\.)*{_OBJECT_LABEL}$")]
     """The name of the object, in the Certificate's namespace."""
     edited: bool = False
-    """Whether the object is an existing Ingress to which rules were added. They are removed afterwards."""
+    """Whether the object is an existing Ingress to which the operator added rules. It removes them afterwards."""
 
 
 class AuthorizationStatus(Model):
@@ -83,7 +83,7 @@ class AuthorizationStatus(Model):
     resource: HttpResourceStatus | None = None
     """The file that the CA requests, for http-01."""
     presented: bool = False
-    """Whether the record or file was created, or was about to be. It is removed when the order is done."""
+    """Whether the record or file was created, or was about to be. The operator removes it when the order is done."""
     last_seen: Annotated[str, Field(max_length=4096)] | None = None
     """The last answer of the authoritative DNS servers, or of the web server."""
     last_look_time: Timestamp | None = None
@@ -98,7 +98,7 @@ class OrderStatus(Model):
     url: _Url | None = None
     """The URL of the order at the CA. Unset if the CA refused to create one."""
     issuer: UsedIssuer | None = None
-    """The issuer whose account placed the order. Unset in an order of an earlier version."""
+    """The issuer whose account placed the order. Unset for an order of an earlier version."""
     account_url: _Url = Field(alias="accountURL")
     """The URL of the account that placed the order."""
     server: _Url
@@ -106,11 +106,13 @@ class OrderStatus(Model):
     names: Annotated[tuple[_Name, ...], Field(max_length=100, json_schema_extra=ATOMIC_LIST)]
     """The domains of the order."""
     spec_hash: Annotated[str, Field(max_length=128, pattern=VISIBLE_ASCII)]
-    """A digest of the spec that the order was placed for. The order is abandoned when the spec no longer matches."""
+    """
+    A digest of the spec that the order was placed for. The operator abandons the order when the spec no longer matches.
+    """
     seal: Annotated[str, Field(max_length=64, pattern="^[A-Za-z0-9_-]+$")] | None = None
     """
-    Shows that the operator wrote the URL and the records: a MAC, whose key is derived from the account key. After a
-    restart an order with another seal is abandoned, and its records are not removed.
+    Shows that the operator wrote the URL and the records: a MAC with a key derived from the account key. After a
+    restart, the operator abandons an order with another seal, and does not remove its records.
     """
     state: OrderState
     """The last known state at the CA (RFC 8555, section 7.1.6)."""

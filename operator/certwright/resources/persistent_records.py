@@ -22,12 +22,12 @@ class PersistentRecordStatus(Model):
     type: Literal["TXT"] = "TXT"
     """The type of the record."""
     value: Annotated[str, Field(max_length=1024, pattern="^[ -~]+$")]
-    """The value of the record, exactly."""
+    """The exact value of the record."""
     state: RecordState = "Unknown"
     """
-    Published: every authoritative server has it, or another one that does as well. Expiring: the same, for less than 30
-    days. Missing: publish it, or wait until the operator has, if the solver names a DNS provider. Superseded: it is for
-    another account or key, or for earlier settings; replace it. Unknown: the DNS could not be asked.
+    Published: every authoritative server has it, or an equivalent record. Expiring: the same, for less than 30 days.
+    Missing: publish it; if the solver names a DNS provider, the operator does. Superseded: it is for another account or
+    key, or for earlier settings; replace it. Unknown: the DNS servers could not be asked.
     """
     written: bool = False
     """Whether the operator has created it, or is about to."""

@@ -43,9 +43,8 @@ class PrivateKey(Model):
 
     algorithm: KeyAlgorithm | None = None
     """
-    ECDSA, RSA or Ed25519. ECDSA keys are small and fast, and all current clients support them. If algorithm and
-    size are both unset, new keys are ECDSA, and a key of another kind that is in the Secret stays until the
-    renewal.
+    ECDSA, RSA or Ed25519. ECDSA keys are small and fast, and all current clients support them. If algorithm and size
+    are both unset, new keys are ECDSA, and an existing key of another kind stays until the renewal.
     """
     size: Annotated[int, Field(ge=256, le=8192)] | None = None
     """
@@ -54,9 +53,9 @@ class PrivateKey(Model):
     """
     encoding: KeyEncoding | None = None
     """
-    The encoding of tls.key. PKCS8 works with all current software. PKCS1 (SEC 1 for ECDSA keys) is for old
-    software. A change writes the same key in the other encoding. If unset, new keys are PKCS8, and a key that is in
-    the Secret keeps its encoding until the renewal.
+    The encoding of tls.key. PKCS8 works with all current software. PKCS1 (SEC 1 for ECDSA keys) is for old software. If
+    it changes, the operator writes the same key in the other encoding. If unset, new keys are PKCS8, and an existing
+    key keeps its encoding until the renewal.
     """
     rotation_policy: RotationPolicy = "Always"
     """Always generates a new key for every certificate. Never reuses the Secret's key while it matches the spec."""

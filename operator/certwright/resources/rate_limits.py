@@ -12,7 +12,7 @@ from certwright.resources.timestamp import Timestamp
 
 
 class RateLimit(Model):
-    """A number in a period, refilled evenly."""
+    """A number of requests in a period, replenished continuously."""
 
     model_config = ConfigDict(json_schema_extra=ATOMIC_MAP)
 
@@ -23,23 +23,24 @@ class RateLimit(Model):
 
 
 class RateLimits(Model):
-    """The CA's rate limits. The operator places no order that the CA would refuse by them.
+    """The CA's rate limits.
 
-    A limit that is unset is the one that the CA publishes, if Certwright knows it.
+    The operator places no order that would exceed them. For an unset limit, it uses the one that the CA publishes,
+    if Certwright knows it.
     """
 
     orders_per_account: RateLimit | None = None
     """New orders of the account, such as 300 in 3h."""
     certificates_per_registered_domain: RateLimit | None = None
-    """New certificates under one registered domain, such as example.co.uk, by all accounts: 50 in 168h, say."""
+    """New certificates under one registered domain, such as example.co.uk, by all accounts, such as 50 in 168h."""
     certificates_per_exact_set: RateLimit | None = None
     """Certificates for exactly the same set of domains, such as 5 in 168h."""
     failed_validations: RateLimit | None = None
     """Failed validations of one domain by the account, such as 5 in 1h."""
     renewals_exempt: bool | None = None
     """
-    Whether the CA exempts renewals, as Let's Encrypt does: those it asked for by renewal information from all limits,
-    those for the same domains from the limits on orders and registered domains. If unset, it does.
+    Whether the CA exempts renewals, as Let's Encrypt does: those that follow its renewal information from all limits,
+    and those for the same domains from the limits on orders and registered domains. If unset, true.
     """
 
 
@@ -47,7 +48,7 @@ class RateLimitUsageStatus(Model):
     """How much of a rate limit the issuer's account has used up."""
 
     limit: Literal["ordersPerAccount"]
-    """Which limit."""
+    """The name of the limit."""
     used: Annotated[int, Field(ge=0, le=1_000_000)]
     """How much was used up when this was written."""
     allowed: Annotated[int, Field(ge=1, le=1_000_000)]
@@ -56,6 +57,6 @@ class RateLimitUsageStatus(Model):
     """The period."""
     until: Timestamp
     """
-    When all of it will be available again, with a reserve of a tenth of the limit: it is written ahead, so that it need
-    not be written at every order.
+    When the whole limit will be available again. The operator writes this ahead, with a reserve of a tenth of the
+    limit, to avoid a write for every order.
     """

@@ -44,7 +44,7 @@ TimeZone = Annotated[str, TIME_ZONE, AfterValidator(_known_zone), Field(json_sch
 
 
 class RenewalWindow(Model):
-    """A maintenance window, which opens again and again."""
+    """A recurring maintenance window."""
 
     schedule: Annotated[str, CRON]
     """
@@ -70,21 +70,21 @@ class Renewal(Model):
 
     policy: Literal["Automatic", "Disabled"] = "Automatic"
     """
-    Automatic renews the certificate in time. Disabled never renews it: it expires. A changed spec or a missing Secret
-    still causes a new certificate.
+    Automatic renews the certificate in time. Disabled never renews it, so it expires. A changed spec or a missing
+    Secret still causes a new certificate.
     """
     ari: bool = True
     """
-    Whether to ask the CA when it wants the certificate renewed (ACME Renewal Information, RFC 9773). If the CA does not
-    say, the time follows from renewBefore, renewBeforePercentage or the lifetime.
+    Whether to ask the CA when to renew the certificate (ACME Renewal Information, RFC 9773). If the CA does not say,
+    renewBefore, renewBeforePercentage or the lifetime applies.
     """
     windows: Annotated[tuple[RenewalWindow, ...], Field(max_length=8, json_schema_extra=ATOMIC_LIST)] = ()
     """
-    Maintenance windows. The certificate is renewed while one is open, unless none opens before the CA's suggested
-    window ends or the certificate is about to expire.
+    Maintenance windows. The operator renews the certificate while one is open, unless none opens before the CA's
+    suggested window ends or the certificate is about to expire.
     """
     rehearse: Rehearsal | None = None
-    """A trial of the renewal at another issuer, some days ahead."""
+    """A trial of the renewal at another issuer, ahead of time."""
 
 
 class RehearsalStatus(Model):
@@ -97,11 +97,11 @@ class RehearsalStatus(Model):
     issuer: Annotated[str, Field(max_length=300)]
     """The issuer that was tried."""
     state: Literal["Running", "Succeeded", "Failed"]
-    """What came of it."""
+    """The result."""
     message: Annotated[str, Field(max_length=1600)] = ""
     """What happened, and what to do."""
     started_time: Timestamp
-    """When it began."""
+    """When it started."""
     finished_time: Timestamp | None = None
     """When it ended."""
 
@@ -113,28 +113,28 @@ class RenewalStatus(Model):
 
     basis: RenewalBasis | None = None
     """
-    What decides on status.renewalTime. ARI: the CA suggests a window. RenewBefore: spec.renewBefore or
-    renewBeforePercentage. Lifetime: the real lifetime of the certificate. RolledBack: an earlier certificate was
-    put back, and is kept for two thirds of the rest of its lifetime. Disabled: it is not renewed.
+    The basis of status.renewalTime. ARI: the CA suggests a window. RenewBefore: spec.renewBefore or
+    renewBeforePercentage. Lifetime: the actual lifetime of the certificate. RolledBack: an earlier certificate was put
+    back, and is kept for two thirds of the rest of its lifetime. Disabled: it is not renewed.
     """
     certificate: Annotated[str, Field(max_length=256, pattern=VISIBLE_ASCII)] | None = None
-    """The certificate that the CA was asked about, by its identifier of RFC 9773, section 4.1."""
+    """The certificate that the operator asked the CA about, by its identifier (RFC 9773, section 4.1)."""
     window_start: Timestamp | None = None
     """The start of the window that the CA suggests."""
     window_end: Timestamp | None = None
     """The end of the window that the CA suggests."""
     time: Timestamp | None = None
-    """The time that was chosen in the window, at random. It stays as long as the window contains it."""
+    """The time within the window, chosen at random. It stays the same as long as the window contains it."""
     explanation_url: Annotated[str, Field(max_length=512, pattern=r"^https?://[!-~]+$")] | None = Field(
         default=None, alias="explanationURL"
     )
-    """A page of the CA that explains the window."""
+    """A page by the CA that explains the window."""
     first_seen_time: Timestamp | None = None
     """When the operator first saw the certificate in the Secret."""
     early_renewals: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """
     How many certificates in a row were replaced early because the CA suggested it, during the first third of their
-    lifetime. After each one the next has to be older.
+    lifetime. Each must have been valid longer than the one before.
     """
     rehearsal: RehearsalStatus | None = None
     """The last rehearsal."""

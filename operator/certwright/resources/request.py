@@ -30,7 +30,7 @@ _REVISION: Final = "revision is for the action Rollback"
 
 
 class RequestSpec(Model):
-    """Something to do once."""
+    """A one-time request."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(
@@ -50,15 +50,15 @@ class RequestSpec(Model):
     earlier certificate back into the Secret.
     """
     reason: RevocationReasonName | None = None
-    """Why the certificate is revoked, as RFC 5280 names it. keyCompromise also replaces the private key first."""
+    """The reason code of the revocation, as in RFC 5280. keyCompromise also replaces the private key first."""
     revision: Annotated[int, Field(ge=1, le=MAX_COUNT)] | None = None
-    """The revision to go back to. If unset, the previous one."""
+    """The revision to roll back to. If unset, the previous one."""
     not_before: Timestamp | None = None
-    """When to begin; at once if unset. kubectl certwright renew --rate spreads renewals with it."""
+    """When to start; immediately if unset. kubectl certwright renew --rate uses this to spread renewals."""
     requested_by: Annotated[str, ONE_LINE] | None = None
     """
-    Who asks. kubectl certwright fills it in from the API server's answer to a SelfSubjectReview; whoever writes the
-    field can write anything here.
+    The requester. kubectl certwright sets it to the user name from a SelfSubjectReview; anyone who writes the field can
+    write anything here.
     """
 
     @model_validator(mode="after")
@@ -71,25 +71,25 @@ class RequestSpec(Model):
 
 
 class RequestStatus(Model):
-    """A request that was begun, and what came of it."""
+    """A request that the operator started, and its result."""
 
     id: Annotated[str, Field(max_length=64)]
     """The request's ID."""
     action: RequestAction
-    """What was asked for."""
+    """The requested action."""
     reason: RevocationReasonName | None = None
-    """The reason of a revocation."""
+    """The reason code of the revocation."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] | None = None
-    """The revision that was asked for in a rollback."""
+    """The requested revision of a rollback."""
     requested_by: Annotated[str, Field(max_length=253)] | None = None
-    """Who asked, as the request says."""
+    """The requester, as stated in the request."""
     from_revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
-    """The revision of the certificate in the Secret when the request was begun."""
+    """The revision of the certificate in the Secret when the request started."""
     state: RequestState
     """Running, Succeeded, Failed or Refused."""
     message: Annotated[str, Field(max_length=LONGEST_REQUEST_MESSAGE)] = ""
-    """What came of it."""
+    """The result."""
     started_time: Timestamp | None = None
-    """When the operator began."""
+    """When the operator started."""
     finished_time: Timestamp | None = None
-    """When it was finished or refused."""
+    """When it ended or was refused."""

@@ -10,7 +10,7 @@ from certwright.resources.timestamp import Timestamp
 
 
 class RevisionStatus(Model):
-    """A certificate that is kept, with its private key."""
+    """An earlier certificate that is kept with its private key."""
 
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)]
     """Its revision; 0 for one that was adopted."""

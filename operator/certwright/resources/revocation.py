@@ -18,18 +18,18 @@ RevocationState = Literal["Pending", "Revoked", "Failed"]
 
 
 class RevocationStatus(Model):
-    """A certificate that was, or is to be, revoked."""
+    """A certificate that was revoked or will be."""
 
     serial_number: Annotated[str, Field(max_length=64)]
     """The serial number of the certificate, in hexadecimal."""
     fingerprint: Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")]
-    """The SHA-256 of the certificate. A certificate with this fingerprint is never used again."""
+    """The SHA-256 fingerprint of the certificate. The operator never uses a certificate with this fingerprint again."""
     revision: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The revision of the certificate in the Secret."""
     reason: RevocationReasonName = "unspecified"
-    """Why, as RFC 5280 names it."""
+    """The reason code, as in RFC 5280."""
     request_id: Annotated[str, Field(max_length=64)] | None = Field(default=None, alias="requestID")
-    """The request that asked for it; unset for spec.revokeOnDelete."""
+    """The request for the revocation; unset for spec.revokeOnDelete."""
     issuer: UsedIssuer | None = None
     """The issuer that revokes it."""
     state: RevocationState
@@ -37,8 +37,8 @@ class RevocationStatus(Model):
     held: bool = False
     """Whether a Secret holds the certificate and its key for the revocation."""
     message: Annotated[str, Field(max_length=LONGEST_REVOCATION_MESSAGE)] = ""
-    """What came of it."""
+    """The result."""
     started_time: Timestamp
-    """When the operator began."""
+    """When the operator started."""
     finished_time: Timestamp | None = None
-    """When it was revoked, or given up."""
+    """When the certificate was revoked, or the operator gave up."""

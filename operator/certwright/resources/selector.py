@@ -21,8 +21,8 @@ class Selector(Model):
         tuple[DnsName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct
     ] = ()
     """
-    Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone. A solver for names
-    or zones is not for IP addresses.
+    Exact domain names; a wildcard matches only itself. An exact name takes precedence over a zone. A solver with names
+    or zones does not validate IP addresses.
     """
     dns_zones: Annotated[
         tuple[ZoneName, ...], Field(max_length=MAX_SELECTED, json_schema_extra=ATOMIC_LIST), Distinct

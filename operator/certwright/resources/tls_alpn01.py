@@ -41,15 +41,15 @@ class TlsAlpn01GatewayTLSRoute(Model):
 
 
 class TlsAlpn01Service(Model):
-    """No route: the solver's Service itself is what the domains resolve to."""
+    """No route: the domains resolve to the solver's Service itself."""
 
     type: OwnServiceType = "LoadBalancer"
     """
-    LoadBalancer: a load balancer of its own, which listens on port 443. NodePort: for a load balancer of yours that
-    leads its port 443 to nodePort.
+    LoadBalancer: a separate load balancer that listens on port 443. NodePort: for your own load balancer that forwards
+    its port 443 to nodePort.
     """
     node_port: Annotated[int, Field(ge=1, le=65535)] | None = None
-    """The port of the nodes. Only one order at a time can have it. If unset, the cluster chooses one."""
+    """The port on the nodes. Only one order at a time can use it. If unset, the cluster chooses one."""
     load_balancer_class: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """The spec.loadBalancerClass of the Service. If unset, the cluster's default."""
 
@@ -57,8 +57,8 @@ class TlsAlpn01Service(Model):
 class TlsAlpn01(Model):
     """Validation by a TLS handshake on port 443 that offers the protocol acme-tls/1 (RFC 8737).
 
-    A route by server name leads all connections for a domain to the solver while it is validated: use it for domains
-    that serve nothing on port 443, or whose short interruption does no harm.
+    During a validation, a route by server name sends all connections for the domain to the solver: use this for
+    domains that serve nothing on port 443, or that can tolerate a short interruption.
     """
 
     model_config = ConfigDict(
@@ -71,11 +71,11 @@ class TlsAlpn01(Model):
     gateway_tls_route: TlsAlpn01GatewayTLSRoute | None = Field(default=None, alias="gatewayTLSRoute")
     """Routes the CA's handshake to the solver through a TLSRoute of the Gateway API."""
     service: TlsAlpn01Service | None = None
-    """Leads the CA's handshake to the solver by its Service alone."""
+    """Sends the CA's handshake to the solver through its Service alone."""
     responder: Responder = "pod"
     """
-    What answers the CA. pod: one pod for each order, in the Certificate's namespace, which makes the private key of its
-    validation certificates and keeps it in its memory. shared: the operator itself, without a pod. The Gateway must
+    What answers the CA. pod: one pod for each order, in the Certificate's namespace, which generates the private key of
+    its validation certificates and keeps it in memory. shared: the operator itself, without a pod. The Gateway must
     then be able to reach the operator: the network policy must allow its port, and the Gateway must accept endpoints in
     another namespace.
     """
@@ -83,26 +83,26 @@ class TlsAlpn01(Model):
     """Additions to the solver pod."""
     self_check: SelfCheck = "required"
     """
-    Whether the operator opens the handshake, as the CA would, before it asks the CA to validate. required: the CA is
-    asked only once the validation certificate is presented. advisory: after selfCheckTimeout the CA is asked anyway,
-    with a warning. off: no check, for domains that resolve differently inside the cluster; the CA is asked 5 s after
-    the pod is running.
+    Whether the operator performs the handshake, as the CA would, before it asks the CA to validate. required: it asks
+    the CA only once the solver presents the validation certificate. advisory: after selfCheckTimeout it asks the CA
+    anyway, with a warning. off: no check, for domains that resolve differently inside the cluster; it asks the CA 5 s
+    after the pod is running.
     """
     self_check_addresses: SelfCheckAddresses = "all"
     """
-    Which addresses of a domain must answer the self-check. all: every one, because the CA may ask any of them and
-    prefers IPv6; one without a route from the operator is left out. any: the first that answers.
+    Which addresses of a domain must answer the self-check. all: every one, because the CA may connect to any of them
+    and prefers IPv6; addresses without a route from the operator are ignored. any: the first that answers.
     """
     nameservers: Annotated[tuple[Endpoint, ...], Field(max_length=8, json_schema_extra=ATOMIC_LIST), Distinct] = ()
     """
-    Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in
-    the operator's resolv.conf. Set it if domains resolve differently inside the cluster.
+    Recursive DNS servers for the self-check, each as host, host:port or [IPv6 address]:port. If unset, those in the
+    operator's resolv.conf. Set this if domains resolve differently inside the cluster.
     """
     self_check_timeout: Annotated[timedelta, AtLeast("1s")] = timedelta(minutes=1)
     """
-    How long to wait until the validation certificate is presented. If it is not by then and selfCheck is required, the
-    Certificate reports what was found; after a pause the solver is created again for the same order and the wait
-    restarts.
+    How long to wait until the solver presents the validation certificate. If selfCheck is required and it does not in
+    time, the Certificate reports what the operator saw; after a pause, the operator creates the solver again for the
+    same order and restarts the wait.
     """
 
     @model_validator(mode="after")

@@ -6,12 +6,12 @@ from certwright.resources.references import SecretKeyRef
 
 
 class AcmeDNS(TrustingProvider):
-    """An acme-dns server. A CNAME at _acme-challenge.<domain> leads to the fulldomain of an account there."""
+    """An acme-dns server. A CNAME at _acme-challenge.<domain> points to the fulldomain of an account there."""
 
     host: ApiUrl
     """The URL of the server's API."""
     account_secret_ref: SecretKeyRef
     """
-    The Secret entry that holds the accounts as JSON: an object that has, for each domain, what the server answered
-    when the account was registered.
+    The Secret entry that holds the accounts as JSON: an object with the server's answer to the registration for each
+    domain.
     """

@@ -92,15 +92,15 @@ class AzureDNS(DnsProvider):
     """The resource group that has the zone."""
     hosted_zone_name: ZoneName | None = None
     """
-    The zone in which the records are created. If unset, the one that contains them: this takes the right to list the
+    The zone in which to create the records. If unset, the zone that contains them; this requires permission to list the
     zones of the resource group.
     """
     environment: AzureEnvironment = "AzurePublicCloud"
     """The cloud."""
     managed_identity: AzureManagedIdentity | None = None
     """
-    Which identity to use if there is no service principal. Only issuers that may use ambient credentials can do
-    without: ClusterIssuers, unless the operator says otherwise.
+    Which identity to use without a service principal. Only issuers that may use ambient credentials can: by default,
+    ClusterIssuers.
     """
     zone_type: AzureZoneType = "AzurePublicZone"
     """Whether the zone is in the public DNS, or private to virtual networks."""

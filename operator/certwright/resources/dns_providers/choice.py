@@ -55,7 +55,7 @@ class ProviderChoice(Model):
     hetzner: Hetzner | None = None
     """Creates records with the API of Hetzner."""
     http_request: HttpRequest | None = None
-    """Has a server of your own create records, by the protocol `httpreq` of lego."""
+    """Calls your own server, which creates the records, with lego's protocol `httpreq`."""
     infomaniak: Infomaniak | None = None
     """Creates records with the API of Infomaniak."""
     ionos: Ionos | None = None
@@ -65,13 +65,13 @@ class ProviderChoice(Model):
     ovh: Ovh | None = None
     """Creates records with the API of OVHcloud."""
     plugin: Plugin | None = None
-    """Creates records by a Python package that is installed beside the operator."""
+    """Creates records with a Python package that is installed with the operator."""
     porkbun: Porkbun | None = None
     """Creates records with the API of Porkbun."""
     powerdns: Powerdns | None = None
     """Creates records with the API of a PowerDNS server."""
     rfc2136: Rfc2136 | None = None
-    """Creates records by dynamic updates (RFC 2136)."""
+    """Creates records with dynamic updates (RFC 2136)."""
     route53: Route53 | None = None
     """Creates records with the API of Amazon Route 53."""
     scaleway: Scaleway | None = None
@@ -79,7 +79,7 @@ class ProviderChoice(Model):
     vultr: Vultr | None = None
     """Creates records with the API of Vultr."""
     webhook: Webhook | None = None
-    """Creates records by a DNS webhook that was written for cert-manager."""
+    """Creates records with a DNS webhook written for cert-manager."""
 
     @property
     def provider(self) -> tuple[str, DnsProvider]:

@@ -21,10 +21,10 @@ class CloudDNS(DnsProvider):
     service_account_secret_ref: SecretKeyRef | None = None
     """
     The Secret entry that holds the JSON file of a service account key. If unset, the identity of the operator's pod or
-    node is used, if the operator permits it for this issuer.
+    node is used, if the operator permits this for the issuer.
     """
     hosted_zone_name: Annotated[str, Field(min_length=1, max_length=63, pattern=MANAGED_ZONE)] | None = None
     """
-    The name of the managed zone in which all records are created. If unset, the public zone of the project with the
-    longest name that contains the record.
+    The name of the managed zone in which to create all records. If unset, the project's public zone with the longest
+    matching name.
     """

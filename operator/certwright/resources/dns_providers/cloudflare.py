@@ -25,7 +25,7 @@ class Cloudflare(DnsProvider):
     email: Annotated[str, Field(min_length=1, max_length=254, pattern=VISIBLE_ASCII)] | None = None
     """The email address of the account. Required with apiKeySecretRef, and not used otherwise."""
     api_key_secret_ref: SecretKeyRef | None = None
-    """The Secret entry that holds the global API key, which may do everything in the account: prefer a token."""
+    """The Secret entry that holds the global API key, which has all permissions in the account: prefer a token."""
     api_token_secret_ref: SecretKeyRef | None = None
     """
     The Secret entry that holds an API token with the permissions Zone / DNS / Edit and Zone / Zone / Read for the

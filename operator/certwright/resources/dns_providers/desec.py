@@ -8,4 +8,6 @@ class Desec(DnsProvider):
     """deSEC, with a token whose policies allow it to write TXT records."""
 
     token_secret_ref: SecretKeyRef
-    """The Secret entry that holds a token; if it has policies, they allow it to write TXT records of the domain."""
+    """
+    The Secret entry that holds a token; if it has policies, they must allow it to write TXT records of the domain.
+    """

@@ -15,6 +15,6 @@ class Gandi(DnsProvider):
     """Gandi (LiveDNS), with a personal access token."""
 
     sharing_id: Annotated[str, _SHARING_ID] | None = Field(default=None, alias="sharingID")
-    """The organization whose domains are used. If unset, all that the token may see."""
+    """The organization whose domains to use. If unset, all that the token may see."""
     token_secret_ref: SecretKeyRef
     """The Secret entry that holds a personal access token that may manage technical configurations of the domain."""

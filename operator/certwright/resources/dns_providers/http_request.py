@@ -13,17 +13,17 @@ _PAIR: Final = "usernameSecretRef and passwordSecretRef must be set together; le
 
 
 class HttpRequest(TrustingProvider):
-    """A server of your own that creates and removes records, by the protocol `httpreq` of lego."""
+    """Your own server that creates and removes records, with lego's protocol `httpreq`."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(rule("has(self.usernameSecretRef) == has(self.passwordSecretRef)", _PAIR))
     )
 
     url: ApiUrl
-    """The URL of the server; /present and /cleanup are added to it."""
+    """The URL of the server, without /present and /cleanup."""
     mode: Literal["Default", "RAW"] = "Default"
     """
-    What the server is told. Default: the name and the value of the record. RAW: the domain, the token and the key
+    What the operator sends. Default: the name and the value of the record. RAW: the domain, the token and the key
     authorization of the challenge, for servers that compute the record themselves.
     """
     username_secret_ref: SecretKeyRef | None = None

@@ -20,7 +20,7 @@ _NAME: Final = "^[a-zA-Z][a-zA-Z0-9_-]{0,62}$"
 
 
 class Plugin(DnsProvider):
-    """A DNS provider of a Python package that is installed beside the operator."""
+    """A DNS provider from a Python package that is installed with the operator."""
 
     model_config = ConfigDict(
         json_schema_extra=validations(
@@ -29,11 +29,11 @@ class Plugin(DnsProvider):
     )
 
     name: PluginName
-    """The name of the plugin: that of its entry point in the group certwright.dns_providers."""
+    """The name of the plugin: its entry point in the group certwright.dns_providers."""
     config: FreeForm | None = None
-    """What the plugin is given; its own documentation says what it takes."""
+    """Settings for the plugin, as in its own documentation."""
     secret_refs: Annotated[Mapping[str, SecretKeyRef], Field(max_length=MAX_SECRETS, json_schema_extra=ATOMIC_MAP)] = {}
-    """Secret entries whose values the plugin is given, by names that its documentation says."""
+    """Secret entries whose values are passed to the plugin, under the names in its documentation."""
 
     def credentials(self) -> dict[str, SecretKeyRef]:
         """Where the secrets are, by their names."""

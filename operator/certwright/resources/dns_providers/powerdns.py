@@ -8,10 +8,10 @@ from certwright.resources.references import SecretKeyRef
 
 
 class Powerdns(TrustingProvider):
-    """PowerDNS Authoritative Server, by its HTTP API behind a proxy that speaks TLS."""
+    """PowerDNS Authoritative Server, through its HTTP API behind a TLS proxy."""
 
     url: ApiUrl
-    """The URL of the server; /api/v1 is added to it."""
+    """The URL of the server, without /api/v1."""
     server_id: ServerId = Field(default="localhost", alias="serverID")
     """The server's name in the API."""
     api_key_secret_ref: SecretKeyRef

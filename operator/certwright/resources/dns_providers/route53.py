@@ -65,20 +65,21 @@ class Route53(DnsProvider):
     """The Secret entry that holds the ID of an access key."""
     secret_access_key_secret_ref: OptionalSecretKeyRef = None
     """
-    The Secret entry that holds the secret of the access key. If neither an access key nor auth is set, the identity of
-    the operator is used, if it permits that for this issuer.
+    The Secret entry that holds the secret of the access key. If neither an access key nor auth is set, the operator's
+    identity is used, if the operator permits this for the issuer.
     """
     role: Annotated[str, _ROLE] | None = None
-    """The ARN of an IAM role that is assumed: with the access key, as the ServiceAccount, or as the operator."""
+    """The ARN of an IAM role to assume: with the access key, as the ServiceAccount, or as the operator."""
     hosted_zone_id: Annotated[str, _ZONE_ID] | None = Field(default=None, alias="hostedZoneID")
     """
-    The ID of the hosted zone in which all records are created. If unset, the public zone of the account with the
-    longest name that contains the record.
+    The ID of the hosted zone in which to create all records. If unset, the account's public zone with the longest
+    matching name.
     """
     region: Annotated[str, _REGION] | None = None
     """
-    The region whose STS is asked for the keys of the role; its partition (China, GovCloud) has the Route 53. If unset,
-    the region of the operator's surroundings if their keys are used, else the default of the role's partition.
+    The region of the STS endpoint that issues the keys of the role; its partition (China, GovCloud) determines the
+    Route 53 endpoint. If unset, the operator's AWS_REGION if its own keys are used, otherwise the default of the role's
+    partition.
     """
 
     @model_validator(mode="after")

@@ -21,4 +21,4 @@ class Scaleway(DnsProvider):
     secret_key_secret_ref: SecretKeyRef
     """The Secret entry that holds the secret key of an API key with the permission set DomainsDNSFullAccess."""
     project_id: Annotated[str, _PROJECT] | None = Field(default=None, alias="projectID")
-    """The ID of the Project whose zones are used. If unset, those of every Project that the API key may see."""
+    """The ID of the Project whose zones to use. If unset, those of every Project that the API key may see."""

@@ -18,10 +18,10 @@ class ServiceAccountRef(Model):
     name: ObjectName
     """
     The name of the ServiceAccount, in the namespace of the Issuer, or in the operator's namespace for a ClusterIssuer.
-    The operator needs the right to create its token.
+    The operator needs permission to create tokens for it.
     """
     audiences: Annotated[tuple[Audience, ...], Field(max_length=8, json_schema_extra=ATOMIC_LIST)] = ()
-    """Whom its tokens are for. If unset, the provider's usual audience."""
+    """The audiences of its tokens. If unset, the provider's usual audience."""
 
 
 class KubernetesAuth(Model):

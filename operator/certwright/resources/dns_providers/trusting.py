@@ -13,7 +13,7 @@ class TrustingProvider(DnsProvider):
     """The base of their models: the provider gets the bundle as PEM text."""
 
     ca_bundle: SmallBundle | None = Field(default=None, alias="caBundle")
-    """Base64-encoded PEM certificates to trust for the connection in place of the publicly trusted CAs."""
+    """Base64-encoded PEM certificates to trust for the connection instead of the publicly trusted CAs."""
 
     def settings(self) -> dict[str, Any]:
         """What is given besides credentials."""

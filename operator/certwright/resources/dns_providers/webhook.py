@@ -14,10 +14,10 @@ MAX_CONFIG: Final = 16384
 
 
 class Webhook(DnsProvider):
-    """A DNS webhook that was written for cert-manager. The API server must have an APIService for it.
+    """A DNS webhook written for cert-manager.
 
-    The operator calls it by the API server, and needs the right to create solverName in the API group groupName; with
-    the Helm chart, list it in dns01.webhooks.
+    The API server must have an APIService for it. The operator calls it through the API server, and needs the
+    permission to create solverName in the API group groupName; with the Helm chart, list it in dns01.webhooks.
     """
 
     group_name: ApiGroup
@@ -26,8 +26,8 @@ class Webhook(DnsProvider):
     """The name of the solver within the webhook."""
     config: FreeForm | None = None
     """
-    What the webhook is given. Secrets that it names are those of the Issuer's namespace, or of the operator's namespace
-    for a ClusterIssuer.
+    Settings for the webhook. It reads the Secrets named here from the Issuer's namespace, or from the operator's
+    namespace for a ClusterIssuer.
     """
 
     @property
