@@ -39,6 +39,7 @@ PLURALS: Final = {
     "NetworkPolicy": ("apis/networking.k8s.io/v1", "networkpolicies"),
     "Ingress": ("apis/networking.k8s.io/v1", "ingresses"),
     "Gateway": ("apis/gateway.networking.k8s.io/v1", "gateways"),
+    "ListenerSet": ("apis/gateway.networking.k8s.io/v1", "listenersets"),
     "HTTPRoute": ("apis/gateway.networking.k8s.io/v1", "httproutes"),
     "TLSRoute": ("apis/gateway.networking.k8s.io/v1", "tlsroutes"),
     "PodDisruptionBudget": ("apis/policy/v1", "poddisruptionbudgets"),

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 GATEWAY_GROUP = "gateway.networking.k8s.io"
-PLURALS = ("gateways", "httproutes")
+PLURALS = ("gateways", "listenersets", "httproutes")
 MOST_REQUESTS = 11 + 3
 """Of one issuance: as without the shim, and three more (the Ingress read, the Certificate applied, an Event)."""
 
@@ -37,6 +37,12 @@ def api(bed: TestBed) -> Iterator[RecordingProxy]:
     """Counts the operator's requests."""
     with RecordingProxy.for_apiserver(bed.apiserver) as running:
         yield running
+
+
+def apply_gateway_crds(bed: TestBed) -> None:
+    folder = find_gateway_definitions()
+    for plural in PLURALS:
+        bed.kubectl("apply", "--server-side", "-f", str(folder / f"{GATEWAY_GROUP}_{plural}.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -50,9 +56,7 @@ def shim(
         kubeconfig, folder / "log", operator_namespace=operator_namespace, arguments=arguments
     ) as running:
         # While it runs: it has to notice.
-        folder_of_crds = find_gateway_definitions()
-        for plural in PLURALS:
-            bed.kubectl("apply", "--server-side", "-f", str(folder_of_crds / f"{GATEWAY_GROUP}_{plural}.yaml"))
+        apply_gateway_crds(bed)
         yield running
         bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_GROUP}" for plural in PLURALS), "--wait=false")
 
@@ -274,6 +278,113 @@ def test_hostile_objects_hold_up_nobody_and_are_told_what_is_wrong(tenant: Tenan
     assert certificates(tenant) == {"good-tls"}
 
 
+def test_blocks_that_cannot_be_served_do_nobody_harm_and_the_others_are_served(
+    tenant: Tenant, host: Callable[[], str]
+) -> None:
+    """5,000 hosts, another's Secret, names in no form that a CA takes: each is told, and costs nothing else."""
+    cluster, (a, b) = tenant.cluster, (host(), host())
+    password = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "db", "namespace": tenant.namespace}}
+    cluster.apply({**password, "stringData": {"password": "of another"}})
+    before = cluster.secret_data(tenant.namespace, "db")
+    cluster.apply(
+        ingress(
+            tenant,
+            "web",
+            {"many-tls": [f"n{number}.{a}" for number in range(5000)], "db": [a], "good-tls": [a]},
+            issuer="pebble",
+        )
+    )
+    wait_names(tenant, "good-tls", a)
+    event = wait_event(cluster, tenant.namespace, "web", "BadConfig")
+    assert "spec.tls[0] 'many-tls' has more than 100 names" in event["message"]
+    tenant.not_ready("db", "SecretNotOurs")
+    assert cluster.secret_data(tenant.namespace, "db") == before
+    names = f"a.*.{b}, ü.{b}, B.{b.upper()}., {b}"
+    cluster.apply(ingress(tenant, "names", {"names-tls": [b]}, issuer="pebble", alt_names=names))
+    event = wait_event(cluster, tenant.namespace, "names", "BadConfig")
+    assert event["message"].startswith(f"certwright.io/alt-names 'a.*.{b}' may have a *")
+    cluster.apply(ingress(tenant, "names", {"names-tls": [b]}, issuer="pebble", alt_names=names.partition(", ")[2]))
+    wait_names(tenant, "names-tls", b, f"b.{b}", f"xn--tda.{b}")
+    # More blocks than one object gets Certificates for, of which one was served before.
+    blocks = {f"s{number}-tls": [a] for number in range(130)}
+    cluster.apply(ingress(tenant, "blocks", {**blocks, "last-tls": [a]}, issuer="nobody"))
+    event = wait_event(cluster, tenant.namespace, "blocks", "BadConfig")
+    assert "is one too many: of one object at most 100 are made" in event["message"]
+    cluster.wait_for(
+        "a hundred Certificates are not there",
+        lambda: {"number": len([one for one in certificates(tenant) if one in blocks])},
+        lambda seen: seen["number"] == 100,
+    )
+    told = [one for one in cluster.events(tenant.namespace, "blocks") if one["type"] == "Warning"]
+    assert len(told) <= 12
+
+
+def test_an_annotation_that_comes_and_goes_is_followed_at_a_bounded_rate(
+    tenant: Tenant, api: RecordingProxy, host: Callable[[], str]
+) -> None:
+    cluster, one = tenant.cluster, host()
+    cluster.apply(ingress(tenant, "web", {"web-tls": [one]}, issuer="pebble"))
+    tenant.ready("web-tls")
+    before = tenant.leaf("web-tls")
+    api.reset()
+    for number in range(200):
+        issuer_name = "pebble" if number % 2 else None
+        change = {"metadata": {"annotations": {"certwright.io/issuer": issuer_name}}}
+        cluster.patch("Ingress", tenant.namespace, "web", change)
+    # The last one asks for it.
+    cluster.wait_ready("Certificate", tenant.namespace, "web-tls")
+    path = f"/namespaces/{tenant.namespace}/certificates/web-tls"
+    writes = [call for call in api.counts().elements() if call[0] in {"PATCH", "DELETE"} and call[1].endswith(path)]
+    assert len(writes) < 40
+    assert tenant.leaf("web-tls") == before
+
+
+def test_two_controllers_that_undo_each_others_writes_come_to_rest(
+    tenant: Tenant, api: RecordingProxy, host: Callable[[], str]
+) -> None:
+    cluster, one = tenant.cluster, host()
+    cluster.apply(ingress(tenant, "web", {"web-tls": [one]}, issuer="pebble", renew_before="300h"))
+    tenant.ready("web-tls")
+    api.reset()
+
+    def undo() -> Object:
+        """Change it as another controller does, as soon as it sees that it was put back."""
+        cluster.patch("Certificate", tenant.namespace, "web-tls", {"spec": {"renewBefore": "100h"}})
+        events = cluster.events(tenant.namespace, "web")
+        return {"told": [one["message"] for one in events if one["reason"] == "CertificateContested"]}
+
+    told = cluster.wait_for("the two go on", undo, lambda seen: bool(seen["told"]))["told"]
+    assert "Something else keeps changing or deleting the Certificate web-tls" in told[0]
+    path = f"/namespaces/{tenant.namespace}/certificates/web-tls"
+    writes = [call for call in api.counts().elements() if call[0] == "PATCH" and call[1].endswith(path)]
+    assert len(writes) < 12
+
+
+def test_in_a_namespace_that_is_being_deleted_nothing_is_made(
+    tenant: Tenant, api: RecordingProxy, host: Callable[[], str]
+) -> None:
+    cluster, one = tenant.cluster, host()
+    going = f"{tenant.namespace}-going"
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": going}})
+    made = ingress(tenant, "web", {"web-tls": [one]})
+    made["metadata"] |= {"namespace": going, "finalizers": ["example.test/stays"]}
+    cluster.apply(made)
+    cluster.delete("Namespace", None, going)
+    cluster.wait_for(
+        "the namespace stays",
+        lambda: cluster.get("Namespace", None, going),
+        lambda seen: "deletionTimestamp" in seen["metadata"],
+    )
+    api.reset()
+    asked = {"metadata": {"annotations": {"certwright.io/issuer": "pebble"}}}
+    cluster.patch("Ingress", going, "web", asked)
+    path = f"/namespaces/{going}/certificates/web-tls"
+    cluster.apply(ingress(tenant, "web", {"web-tls": [one]}, issuer="pebble"))
+    tenant.ready("web-tls")
+    assert sum(call[1].endswith(path) for call in api.counts().elements()) <= 2
+    cluster.patch("Ingress", going, "web", {"metadata": {"finalizers": None}})
+
+
 def test_annotations_of_cert_manager_and_tls_acme_count_where_cert_manager_does_not_run(
     tenant: Tenant, host: Callable[[], str]
 ) -> None:
@@ -382,6 +493,84 @@ def test_by_choice_the_names_of_a_listener_are_those_of_the_routes_that_its_cont
     wait_names(tenant, "routes-tls", b)
 
 
+def gateway(tenant: Tenant, name: str, *listeners: Object, issuer: str = "pebble", **spec: Any) -> Object:
+    return {
+        "apiVersion": f"{GATEWAY_GROUP}/v1",
+        "kind": "Gateway",
+        "metadata": {
+            "name": name,
+            "namespace": tenant.namespace,
+            "annotations": {"certwright.io/issuer": issuer},
+        },
+        "spec": {"gatewayClassName": "none", "listeners": list(listeners), **spec},
+    }
+
+
+def tls_listener(name: str, hostname: str, secret: str, **reference: str) -> Object:
+    tls = {"mode": "Terminate", "certificateRefs": [{"name": secret, **reference}]}
+    return {"name": name, "hostname": hostname, "port": 443, "protocol": "HTTPS", "tls": tls}
+
+
+def test_a_listener_set_takes_the_issuer_of_a_gateway_that_takes_its_listeners(
+    tenant: Tenant, host: Callable[[], str]
+) -> None:
+    cluster, (a, b) = tenant.cluster, (host(), host())
+    tenant.add_issuer("second")
+    own = tls_listener("own", b, "own-tls")
+    cluster.apply(gateway(tenant, "front", own))
+    made = {
+        "apiVersion": f"{GATEWAY_GROUP}/v1",
+        "kind": "ListenerSet",
+        "metadata": {"name": "more", "namespace": tenant.namespace},
+        "spec": {"parentRef": {"name": "front"}, "listeners": [tls_listener("a", a, "set-tls")]},
+    }
+    cluster.apply(made)
+    event = wait_event(cluster, tenant.namespace, "more", "BadConfig")
+    assert event["message"].startswith(
+        f"spec.parentRef '{tenant.namespace}/front' takes no ListenerSets of this namespace"
+    )
+    wait_names(tenant, "own-tls", b)
+    assert certificates(tenant) == {"own-tls"}
+    allowed: dict[str, Any] = {"allowedListeners": {"namespaces": {"from": "Same"}}}
+    cluster.apply(gateway(tenant, "front", own, issuer="pebble", **allowed))
+    wait_names(tenant, "set-tls", a)
+    found = cluster.get("Certificate", tenant.namespace, "set-tls")
+    assert found is not None
+    assert found["metadata"]["ownerReferences"][0]["kind"] == "ListenerSet"
+    [parent] = found["spec"]["http01"]["gatewayHTTPRoute"]["parentRefs"]
+    assert (parent["kind"], parent["name"]) == ("ListenerSet", "more")
+
+    def wait_issuer(name: str) -> None:
+        cluster.wait_for(
+            f"its issuer is not {name}",
+            lambda: cluster.get("Certificate", tenant.namespace, "set-tls"),
+            lambda seen: bool(seen["spec"]["issuerRef"]["name"] == name),
+        )
+
+    cluster.apply(gateway(tenant, "front", own, issuer="second", **allowed))
+    wait_issuer("second")
+    metadata = {"name": "more", "namespace": tenant.namespace, "annotations": {"certwright.io/issuer": "pebble"}}
+    cluster.apply({**made, "metadata": metadata})
+    wait_issuer("pebble")
+    cluster.delete("ListenerSet", tenant.namespace, "more")
+    wait_certificates(tenant, "own-tls")
+    assert cluster.get("Secret", tenant.namespace, "set-tls") is not None
+    cluster.delete("Gateway", tenant.namespace, "front")
+
+
+def test_a_secret_of_another_namespace_is_refused_and_the_other_listener_is_served(
+    tenant: Tenant, host: Callable[[], str]
+) -> None:
+    cluster, (a, b) = tenant.cluster, (host(), host())
+    away = tls_listener("away", a, "away-tls", namespace="kube-system")
+    cluster.apply(gateway(tenant, "far", away, tls_listener("here", b, "here-tls")))
+    event = wait_event(cluster, tenant.namespace, "far", "BadConfig")
+    assert "listener away: tls.certificateRefs 'kube-system/away-tls' is in another namespace" in event["message"]
+    wait_names(tenant, "here-tls", b)
+    assert certificates(tenant) == {"here-tls"}
+    cluster.delete("Gateway", tenant.namespace, "far")
+
+
 def test_a_temporary_certificate_is_there_at_once_and_the_real_one_takes_its_place(
     tenant: Tenant, host: Callable[[], str]
 ) -> None:
@@ -441,3 +630,21 @@ def test_killed_after_each_of_its_writes_it_goes_on_where_it_was(
     kill_after_next_write()
     wait_certificates(tenant)
     assert cluster.get("Secret", namespace, "a-tls") is not None
+
+
+def test_the_crds_of_gateways_may_go_and_come_again_while_it_runs(tenant: Tenant, host: Callable[[], str]) -> None:
+    """The last of this file: what is of the Gateway API is gone for a while."""
+    cluster, bed, (a, b, c) = tenant.cluster, tenant.bed, (host(), host(), host())
+    cluster.apply(gateway(tenant, "front", tls_listener("a", a, "a-tls")))
+    wait_names(tenant, "a-tls", a)
+    bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_GROUP}" for plural in PLURALS))
+    # Its Certificate goes with its Gateway, and the Secret stays.
+    wait_certificates(tenant)
+    assert cluster.get("Secret", tenant.namespace, "a-tls") is not None
+    cluster.apply(ingress(tenant, "web", {"b-tls": [b]}, issuer="pebble"))
+    wait_names(tenant, "b-tls", b)
+    apply_gateway_crds(bed)
+    bed.kubectl("wait", "--for=condition=Established", *(f"crd/{plural}.{GATEWAY_GROUP}" for plural in PLURALS))
+    cluster.apply(gateway(tenant, "front", tls_listener("c", c, "c-tls")))
+    wait_names(tenant, "c-tls", c)
+    assert tenant.operator.running

@@ -89,7 +89,9 @@ class World(Cluster):
     async def read(self, kind: Kind, namespace: str | None, name: str) -> dict[str, Any] | None:
         return copy.deepcopy(self.objects.get((kind, namespace, name)))
 
-    async def apply(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    async def apply(self, kind: Kind, manifest: Mapping[str, Any], *, trial: bool = False) -> dict[str, Any]:
+        if trial:
+            return dict(manifest)
         metadata = manifest["metadata"]
         before = self.objects.get((kind, metadata.get("namespace"), metadata["name"]))
         body = copy.deepcopy(dict(manifest))
@@ -459,11 +461,11 @@ async def test_a_certificate_that_was_replaced_is_told() -> None:
 @pytest.mark.parametrize("going", [True, False], ids=["its namespace is being deleted", "it may not be written"])
 async def test_what_is_in_a_namespace_that_is_being_deleted_keeps_nothing_from_moving(*, going: bool) -> None:
     class Going(World):
-        async def apply(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+        async def apply(self, kind: Kind, manifest: Mapping[str, Any], *, trial: bool = False) -> dict[str, Any]:
             if manifest["metadata"].get("namespace") == "going":
                 why = "unable to create new content in namespace going because it is being terminated"
                 raise Forbidden("write it", status=403, reason="Forbidden", message=why if going else "no such right")
-            return await super().apply(kind, manifest)
+            return await super().apply(kind, manifest, trial=trial)
 
     made, told = Going(), list[str]()
     populate(made)
@@ -486,6 +488,36 @@ def annotated(world: World, name: str = "web", **spec: Any) -> None:
     """Let an Ingress have made a Certificate of cert-manager."""
     asked = {"issuerRef": {"name": "le", "kind": "ClusterIssuer"}, **spec}
     certificate(world, name, metadata={"ownerReferences": [INGRESS]}, **asked)
+
+
+async def test_what_would_be_refused_is_told_before_anything_is_stopped() -> None:
+    class Refusing(World):
+        async def apply(self, kind: Kind, manifest: Mapping[str, Any], *, trial: bool = False) -> dict[str, Any]:
+            if manifest["metadata"]["name"] == "web":
+                raise Forbidden("write it", status=403, reason="Forbidden", message="exceeded quota: certificates")
+            return await super().apply(kind, manifest, trial=trial)
+
+    made = Refusing()
+    populate(made)
+    moved = await move(made)
+    assert moved.stopped_at.startswith("Certificates would be refused")
+    assert "exceeded quota" in moved.problems["Certificate shop/web"]
+    assert of(made, OUR_CERTIFICATES) == {}
+    assert of(made, DEPLOYMENTS)["cert-manager"]["spec"]["replicas"] == 2
+
+
+async def test_an_issuer_that_a_person_has_changed_since_is_used_as_it_is() -> None:
+    class Changed(World):
+        async def apply(self, kind: Kind, manifest: Mapping[str, Any], *, trial: bool = False) -> dict[str, Any]:
+            if kind == OUR_CLUSTER_ISSUERS and (kind, None, "le") in self.objects:
+                raise Conflict("write it", status=409, reason="Conflict", message="conflict with kubectl-edit")
+            return await super().apply(kind, manifest, trial=trial)
+
+    made, told = Changed(), list[str]()
+    populate(made)
+    await move(made)
+    assert (await move(made, told)).problems == {}
+    assert "ClusterIssuer le was changed since it was moved, and is used as it is" in told
 
 
 async def test_what_an_ingress_made_stays_the_ingresss(world: World) -> None:

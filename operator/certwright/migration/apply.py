@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from certwright.migration.certificates import move_certificates
+from certwright.migration.certificates import move_certificates, try_certificates
 from certwright.migration.cluster import OUR_CERTIFICATES
 from certwright.migration.controller import stop_controller
 from certwright.migration.inventory import is_ready, issuer_title, with_issuances
@@ -67,6 +67,15 @@ async def apply(
     progress.tell("Step 2 of 4: wait until cert-manager renews none of them")
     if busy := await _wait_idle(cluster, inventory, assessment, progress):
         return Moved(issuers, stopped_at=f"cert-manager is still at work: {busy}. Nothing was stopped; run it again")
+    there = {title(one.source) for one in assessment.issuers}
+    skipped = {
+        title(one.source): why
+        for one in assessment.certificates
+        if one.moves and (why := _issuer_problem(issuer_title(one.source), there, issuers))
+    }
+    if refused := await try_certificates(cluster, assessment.certificates, progress, skipped=skipped):
+        stopped_at = "Certificates would be refused, as told below. Nothing was stopped; run it again"
+        return Moved(issuers, Outcome(problems=refused), stopped_at=stopped_at)
     progress.tell("Step 3 of 4: cert-manager's controller")
     in_the_way = await stop_controller(
         cluster, inventory, progress, keep=assessment.is_mixed, keep_shims=assessment.keeps_shims
@@ -74,12 +83,6 @@ async def apply(
     if in_the_way:
         return Moved(issuers, stopped_at=in_the_way)
     progress.tell("Step 4 of 4: Certificates, with what their Secrets hold")
-    there = {title(one.source) for one in assessment.issuers}
-    skipped = {
-        title(one.source): why
-        for one in assessment.certificates
-        if one.moves and (why := _issuer_problem(issuer_title(one.source), there, issuers))
-    }
     certificates = await move_certificates(
         cluster, assessment.certificates, progress, skipped=skipped, is_mixed=assessment.is_mixed
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import BESIDE, MOVED, TRIAL
 from certwright.cert_manager.spec import mapping
-from certwright.kube.errors import Forbidden
+from certwright.kube.errors import Forbidden, Invalid
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
 from certwright.migration.inventory import condition, is_ready
 from certwright.migration.marks import NO_CERTIFICATE
@@ -71,6 +71,38 @@ async def move_certificates(
         waited.append(title(ours))
     await _wait_taken_over(cluster, waited, outcome, progress)
     return outcome
+
+
+async def try_certificates(
+    cluster: Cluster, certificates: Iterable[Assessed], progress: Progress, *, skipped: Collection[str]
+) -> dict[str, str]:
+    """Return which of our Certificates could not be created, and why, without creating any.
+
+    With cert-manager's controller stopped nobody would look after what such a one is for.
+
+    Args:
+        cluster: Where.
+        certificates: What becomes of them.
+        progress: Is told.
+        skipped: Those that are not moved now, by their titles.
+
+    Raises:
+        KubeError: The API server cannot be asked.
+    """
+    refused: dict[str, str] = {}
+    for one in certificates:
+        ours = one.translation.manifest
+        if ours is None or title(ours) in skipped:
+            continue
+        try:
+            if await cluster.counterpart(OUR_CERTIFICATES, ours) is None:
+                await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours, {}), trial=True)
+        except (Forbidden, Invalid) as error:
+            if not (isinstance(error, Forbidden) and error.is_for_going_namespace):
+                refused[title(ours)] = f"cannot be moved: {error}"
+    if refused:
+        progress.tell(f"{len(refused)} Certificates cannot be created")
+    return refused
 
 
 def digest_of(secret: Mapping[str, Any] | None) -> str:

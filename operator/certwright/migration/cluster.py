@@ -98,8 +98,13 @@ class Cluster:
         except NotFound:
             return None
 
-    async def apply(self, kind: Kind, manifest: Mapping[str, Any]) -> dict[str, Any]:
+    async def apply(self, kind: Kind, manifest: Mapping[str, Any], *, trial: bool = False) -> dict[str, Any]:
         """Create or change an object by server-side apply, and return it; another's fields are not taken over.
+
+        Args:
+            kind: What it is.
+            manifest: The object.
+            trial: Only see whether that would be refused, by rights, policies and quotas as well.
 
         Raises:
             Conflict: Somebody else owns a field.
@@ -111,7 +116,7 @@ class Cluster:
             "PATCH",
             object_path(kind.root, kind.plural, namespace, name),
             action=_action("write", kind, namespace, name),
-            query={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict"},
+            query={"fieldManager": FIELD_MANAGER, "fieldValidation": "Strict", **({"dryRun": "All"} if trial else {})},
             body=manifest,
             content_type=APPLY,
         )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.cert_manager.api import MOVED
 from certwright.cert_manager.spec import mapping
-from certwright.kube.errors import Forbidden
+from certwright.kube.errors import Conflict, Forbidden
 from certwright.migration.cluster import OURS_BY_KIND, SECRETS
 from certwright.migration.inventory import is_ready
 from certwright.migration.progress import Outcome, leave_out, mark_of, marked, title
@@ -63,6 +63,10 @@ async def move_issuers(
             except Forbidden as error:
                 leave_out(name, error, progress)
                 continue
+            except Conflict:
+                if there is None:
+                    raise
+                progress.tell(f"{name} was changed since it was moved, and is used as it is")
         waited[name] = (one, there)
     await _wait_ready(cluster, waited, outcome, progress)
     return outcome

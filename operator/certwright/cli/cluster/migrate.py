@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from pathlib import Path  # noqa: TC003 - dataclasses are easier to read with real annotations
 from typing import TYPE_CHECKING, Any, Final
@@ -90,6 +91,9 @@ async def migrate(target: Target, how: How) -> ExitCode:
         try:
             step = _take(cluster, progress, how, namespace)
             return await alone(connected.client, namespace, step, tell=progress.tell)
+        except asyncio.CancelledError:
+            complain("Interrupted. What was done stays as it is: take the same step again to go on, or --back.")
+            raise
         except MigrationBusy as error:
             raise CommandError(str(error), ExitCode.FAILED) from error
 
