@@ -191,16 +191,17 @@ class Migration:
     Args:
         bed: Where.
         folder: For what it says.
+        kubeconfig: How it reaches the API server; None for the bed's own.
     """
 
-    def __init__(self, bed: TestBed, folder: Path) -> None:
+    def __init__(self, bed: TestBed, folder: Path, *, kubeconfig: Path | None = None) -> None:
         self._output = folder / "output"
         self._driver = subprocess.Popen(
             [sys.executable, "-c", _DRIVER],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**os.environ, "KUBECONFIG": str(bed.kubeconfig)},
+            env={**os.environ, "KUBECONFIG": str(kubeconfig or bed.kubeconfig)},
         )
 
     def __enter__(self) -> Self:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -21,19 +22,22 @@ from harness.migrating import (
     Migration,
     running_cert_manager,
     scale,
+    their_certificate,
     their_issuer,
     their_object,
     wait_running,
     wait_theirs,
 )
+from testbed.exchanges import Forward, Respond
+from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness import Cluster
     from testbed.bed import TestBed
+    from testbed.exchanges import Action, Request, Response
     from testbed.parts.cert_manager import CertManager
-    from testbed.proxy import RecordingProxy
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
@@ -291,3 +295,62 @@ def test_of_two_who_migrate_at_once_one_is_told_and_who_interrupts_it_leaves_not
     assert code == 0, said
     assert "has begun a migration" not in said
     assert migrate("--back", *UNATTENDED)[0] == 0
+
+
+def test_an_api_server_that_refuses_loses_and_contradicts_costs_nothing_but_time(
+    tenant: Tenant, counted_ca: RecordingProxy, tmp_path: Path
+) -> None:
+    """Each write is answered by 429 first, then carried out with its answer lost; a Deployment is changed meanwhile."""
+    space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
+    cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
+    objects = [
+        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        their_certificate(space, "web", f"web.{space}.{bed.bind.zones[0]}", issuerRef={"name": "le"}),
+    ]
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    wait_theirs(bed, space)
+    before, orders = cluster.secret_data(space, "web-tls"), counted_ca.counts()[NEW_ORDER]
+    asked: Counter[tuple[str, str]] = Counter()
+
+    def on_request(request: Request) -> Action:
+        if not request.is_write:
+            return Forward()
+        asked[request.method, request.path] += 1
+        if asked[request.method, request.path] > 1:
+            return Forward()
+        code = 409 if "/deployments/" in request.path else 429
+        return Respond(code, _status(code))
+
+    def on_response(request: Request, _response: Response) -> Action:
+        lost = request.is_write and asked[request.method, request.path] == 2
+        return Respond(500, _status(500)) if lost else Forward()
+
+    with RecordingProxy.for_apiserver(bed.apiserver) as api:
+        kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
+        with Migration(bed, tmp_path, kubeconfig=kubeconfig) as migrate:
+            for step, said in (
+                ("--apply", "1 of 1 Certificates"),
+                ("--back", "1 Certificates are cert-manager's again"),
+            ):
+                asked.clear()
+                api.on_request, api.on_response = on_request, on_response
+                code, output = migrate(step, *UNATTENDED)
+                assert code == 0, output
+                assert said in output
+                assert max(asked.values()) >= 2
+    wait_theirs(bed, space)
+    assert cluster.secret_data(space, "web-tls") == before
+    assert counted_ca.counts()[NEW_ORDER] == orders
+
+
+def _status(code: int) -> bytes:
+    reason = {409: "Conflict", 429: "TooManyRequests", 500: "InternalError"}[code]
+    status = {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "code": code,
+        "reason": reason,
+        "message": "no",
+    }
+    return json.dumps(status).encode()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import datetime as dt
 import itertools
 from typing import Any
 
@@ -177,6 +178,25 @@ async def test_a_step_ends_whose_lease_cannot_be_renewed_in_time_and_a_hiccup_is
 
     with pytest.raises(MigrationBusy, match="could not be renewed"):
         await take(server, step())
+
+
+async def test_a_clock_that_is_set_back_by_an_hour_neither_frees_the_lease_nor_ends_the_step(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = dt.datetime(2026, 1, 1, 12, tzinfo=dt.UTC)
+    readings = (
+        now + sign * dt.timedelta(hours=1, seconds=number) for number, sign in enumerate(itertools.cycle((1, -1)))
+    )
+    monkeypatch.setattr(module, "micro_time", lambda: next(readings).isoformat())
+    told: list[str] = []
+
+    async def step() -> str:
+        with pytest.raises(MigrationBusy, match="me is migrating"):
+            await alone(server, "certwright", done(), tell=told.append, identity="other")  # type: ignore[arg-type]
+        return "done"
+
+    assert await take(server, step()) == "done"
+    assert server.lease is None
 
 
 async def test_the_error_of_a_step_is_its_own(server: Server) -> None:

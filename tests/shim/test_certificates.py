@@ -111,6 +111,13 @@ def test_alt_names_are_added_to_each_certificate_once() -> None:
     assert names(found) == {"a": ["a.test", "b.test"]}
 
 
+def test_a_host_that_is_an_address_is_one_of_the_addresses() -> None:
+    found = wanted(ingress(block("a", "a.test", "192.0.2.1"), block("b", "2001:db8::1"), ip_sans="192.0.2.9"))
+    specs = {name: (one["spec"]["dnsNames"], one["spec"]["ipAddresses"]) for name, one in found.certificates.items()}
+    assert specs == {"a": (["a.test"], ["192.0.2.9", "192.0.2.1"]), "b": ([], ["192.0.2.9", "2001:db8::1"])}
+    assert not found.refusals
+
+
 def test_labels_are_copied_only_where_a_solver_selects_by_them() -> None:
     one = ingress(block("a", "a.test"), labels={"team": "web", "argocd.argoproj.io/instance": "shop"})
     assert "labels" not in wanted(one).certificates["a"]["metadata"]

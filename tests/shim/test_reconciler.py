@@ -308,6 +308,19 @@ async def test_of_two_with_one_secret_the_second_is_told_of_another_issuer() -> 
     assert world.manifests["a-tls"]["spec"]["issuerRef"]["name"] == "le"
 
 
+async def test_what_an_ingress_changes_of_its_class_or_annotations_is_applied_to_the_certificate_there_is() -> None:
+    world = World()
+    blocks = [{"secretName": "a-tls", "hosts": ["a.test"]}]
+    for class_name, subject in (("nginx", "One"), ("traefik", "Two")):
+        asked = {OURS: "le", "certwright.io/subject-organizations": subject, "certwright.io/ip-sans": "192.0.2.1"}
+        world.put(WEB, {"tls": blocks, "ingressClassName": class_name}, asked)
+        await world.look(WEB)
+        spec = world.manifests["a-tls"]["spec"]
+        assert spec["http01"]["ingress"]["ingressClassName"] == class_name
+        assert spec["subject"] == {"organizations": [subject]}
+    assert world.writes == ["apply a-tls", "apply a-tls"]
+
+
 async def test_two_looks_at_once_write_once() -> None:
     world = World()
     world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")

@@ -68,7 +68,8 @@ async def go_back(cluster: Cluster, inventory: Inventory, progress: Progress, *,
         outcome.problems[title(one)] = "was finished before, and stays Certwright's"
     if not finished:
         await _remove_issuers(cluster, progress, secrets_in)
-    await restore_controller(cluster, inventory, progress)
+    if not annotated:
+        await restore_controller(cluster, inventory, progress)
     await _wait_handed_over(cluster, outcome, progress)
     return outcome
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -73,12 +74,15 @@ def _manifest(
     metadata: dict[str, Any] = {"namespace": source.namespace, "name": block.secret_name}
     if labels:
         metadata["labels"] = labels
+    names, addresses = _names(block, wishes)
     spec: dict[str, Any] = {
-        "dnsNames": list(dict.fromkeys([*block.hosts, *wishes.alt_names])),
+        "dnsNames": names,
         "secretName": block.secret_name,
         "issuerRef": dict(issuer),
         **wishes.spec,
     }
+    if addresses:
+        spec["ipAddresses"] = list(dict.fromkeys([*spec.get("ipAddresses", ()), *addresses]))
     route = solver_route(source, wishes)
     if route:
         spec["http01"] = route
@@ -88,6 +92,21 @@ def _manifest(
         "metadata": {**metadata, "ownerReferences": [source.owner_reference]},
         "spec": spec,
     }
+
+
+def _names(block: Block, wishes: Wishes) -> tuple[list[str], list[str]]:
+    """Return the DNS names and the IP addresses of a Certificate; a host may be either."""
+    found = dict.fromkeys([*block.hosts, *wishes.alt_names])
+    addresses = [one for one in found if _is_address(one)]
+    return [one for one in found if one not in addresses], addresses
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _problems(manifest: Mapping[str, Any], wishes: Wishes, block: Block, place: str) -> list[Refusal]:
@@ -110,7 +129,7 @@ def _problems(manifest: Mapping[str, Any], wishes: Wishes, block: Block, place: 
 
 def _problem(location: tuple[str, ...], field: str, why: str, *, wishes: Wishes, block: Block, place: str) -> Refusal:
     if location[:1] == ("dnsNames",):
-        names = list(dict.fromkeys([*block.hosts, *wishes.alt_names]))
+        names, _ = _names(block, wishes)
         number = int(location[1]) if len(location) > 1 and location[1].isdecimal() else len(names)
         host = names[number] if number < len(names) else ""
         if host in wishes.alt_names and host not in block.hosts:

@@ -312,7 +312,7 @@ class ShimReconciler:
         metadata = written["metadata"]
         self._applied.note(place, manifest, metadata)
         self._contest.note(place, said)
-        names = listed(manifest["spec"]["dnsNames"])
+        names = listed([*manifest["spec"]["dnsNames"], *manifest["spec"].get("ipAddresses", ())])
         if present is None:
             self._record(source, "Normal", "CreateCertificate", f"Created the Certificate {name} for {names}")
         elif present.metadata.generation != metadata.get("generation"):
@@ -387,7 +387,9 @@ def _sharing(present: Certificate, manifest: Mapping[str, Any]) -> tuple[Reason,
     whose = printable(f"{owner.kind} {owner.name}") if owner is not None else ""
     if owner is None or owner.kind not in KINDS:
         why = f"belongs to the {whose}" if whose else "was made by somebody else"
-        message = f"The Certificate {name} {why}, so it is left as it is. Name another Secret for this object."
+        message = (
+            f"The Certificate {name} {why}, so it is left as it is. Name another Secret for this object, or delete it."
+        )
         return "CertificateNotOurs", message
     asked = Certificate.parse(manifest).spec
     missing = sorted(set(asked.dns_names) - set(present.spec.dns_names))
