@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from certwright.kube.errors import Conflict, KubeError, NotFound
+from certwright.kube.errors import Conflict, KubeError, NotFound, Unavailable, Unreachable
 from certwright.kube.lease import LeaseRecord
 from certwright.migration import alone as module
 from certwright.migration.alone import MigrationBusy, alone
@@ -197,6 +197,33 @@ async def test_a_clock_that_is_set_back_by_an_hour_neither_frees_the_lease_nor_e
 
     assert await take(server, step()) == "done"
     assert server.lease is None
+
+
+@pytest.mark.parametrize("held", [False, True], ids=["created", "taken over"])
+async def test_a_lease_whose_answer_was_lost_is_ours_and_an_api_server_that_stays_away_is_told(
+    server: Server, monkeypatch: pytest.MonkeyPatch, *, held: bool
+) -> None:
+    if held:
+        server.held_by("")
+    put, lost = server.put, [1]
+
+    def lose(spec: dict[str, Any]) -> dict[str, Any]:
+        put(spec)
+        if lost:
+            lost.pop()
+            raise Unavailable("write it", status=500, message="lost")
+        return server.lease or {}
+
+    monkeypatch.setattr(server, "put", lose)
+    assert await take(server, done()) == "done"
+    assert server.lease is None
+
+    async def away(*_: Any, **__: Any) -> dict[str, Any]:
+        raise Unreachable("read it", message="no answer")
+
+    monkeypatch.setattr(server, "request", away)
+    with pytest.raises(Unreachable):
+        await take(server, done())
 
 
 async def test_the_error_of_a_step_is_its_own(server: Server) -> None:

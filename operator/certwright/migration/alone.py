@@ -9,7 +9,7 @@ import socket
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from certwright.kube.errors import Conflict, KubeError, NotFound
+from certwright.kube.errors import Conflict, KubeError, NotFound, Unavailable, Unreachable
 from certwright.kube.lease import LeaseLock, LeaseRecord, Sighting, micro_time
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ LEASE_NAME: Final = "certwright-migration"
 DURATION: Final = 15
 """Seconds after which a run that was killed is over for the others."""
 RENEW_SECONDS: Final = 3.0
+TRIES: Final = 5
+"""To take the Lease from an API server that is overloaded or out of reach."""
 LOOK_SECONDS: Final = 1.0
 LONGEST: Final = 60.0
 """Whoever may write the Lease may write any duration."""
@@ -95,11 +97,16 @@ class _Holder:
         """
         loop = asyncio.get_running_loop()
         seen: Sighting | None = None
+        tries = TRIES
         while self._held is None:
-            with suppress(Conflict, NotFound):  # somebody was quicker: look at what there is now
+            try:
                 found = await self._lock.read()
                 if found is None:
                     self._held = await self._lock.create(self._record())
+                    continue
+                if self._is_ours(found):
+                    # The answer to our own write was lost.
+                    self._held = found
                     continue
                 now, record = loop.time(), found.record
                 if seen is not None and record.holder and record != seen.record:
@@ -110,6 +117,12 @@ class _Holder:
                 if seen is None:
                     tell(f"{record.holder} has begun a migration: waiting for {record.duration} s, if it was killed")
                     seen = Sighting(record, now)
+            except (Conflict, NotFound):
+                pass  # somebody was quicker: look at what there is now
+            except (Unavailable, Unreachable):
+                tries -= 1
+                if not tries:
+                    raise
             await asyncio.sleep(LOOK_SECONDS)
 
     async def keep(self) -> None:
@@ -145,11 +158,11 @@ class _Holder:
     async def _is_still_ours(self) -> bool:
         """Look whether only an answer of ours was lost."""
         found = await self._lock.read()
-        if found is None or (found.record.holder, found.record.acquired) != (self._identity, self._term):
-            self._held = None
-            return False
-        self._held = found
-        return True
+        self._held = found if found is not None and self._is_ours(found) else None
+        return self._held is not None
+
+    def _is_ours(self, found: Lease) -> bool:
+        return (found.record.holder, found.record.acquired) == (self._identity, self._term)
 
     def _busy(self, holder: str) -> str:
         return (
