@@ -1,4 +1,8 @@
-"""What Ingresses without annotations cost an operator with the shim: their metadata passes by, and nothing is kept."""
+"""What objects of others cost an idle operator.
+
+Of Ingresses without annotations the metadata passes by the shim, and nothing is kept; of cert-manager's Certificates
+the guard keeps which Secrets they name.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,8 @@ import httpx
 
 from bench.figure import Figure
 from harness import OperatorProcess
+from testbed.definitions import CERT_MANAGER
+from testbed.parts.cert_manager import LEASE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,8 +29,9 @@ AT_ONCE: Final = 16
 
 
 def measure_ingresses(bed: TestBed, folder: Path, number: int) -> list[Figure]:
-    """Start the operator beside so many Ingresses, once without the shim and once with it."""
+    """Start the operator beside so many Ingresses, without the shim and with it, and beside as many Certificates."""
     bed.kubectl("create", "namespace", NAMESPACE)
+    bed.apply_crds(CERT_MANAGER.find())
     with (
         httpx.Client(
             base_url=bed.apiserver.url,
@@ -34,16 +41,23 @@ def measure_ingresses(bed: TestBed, folder: Path, number: int) -> list[Figure]:
         ) as client,
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
-        for answer in pool.map(lambda one: _create(client, one), range(number)):
-            answer.raise_for_status()
-    without, with_shim = (_resident(bed, folder / name, arguments) for name, arguments in _RUNS)
+        for make in (_ingress, _certificate):
+            for answer in pool.map(lambda one, make=make: _create(client, *make(one)), range(number)):  # type: ignore[misc]
+                answer.raise_for_status()
+        # As its controller does; one lease is believed for as long as it says of itself.
+        lease = {"metadata": {"name": LEASE[1]}, "spec": {"holderIdentity": "bench", "leaseDurationSeconds": 300}}
+        _create(client, f"/apis/coordination.k8s.io/v1/namespaces/{LEASE[0]}/leases", lease).raise_for_status()
     return [
-        Figure(f"Idle beside {number:,} Ingresses, without the shim", round(without, 1), "MB", "VmRSS"),
-        Figure(f"Idle beside {number:,} Ingresses, with the shim", round(with_shim, 1), "MB", "VmRSS"),
+        Figure(name.format(f"{number:,}"), round(_resident(bed, folder / f"{index}.log", arguments), 1), "MB", "VmRSS")
+        for index, (name, arguments) in enumerate(_RUNS)
     ]
 
 
-_RUNS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (("without.log", ()), ("with.log", ("--shim",)))
+_RUNS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
+    ("Idle beside {} Ingresses, without the shim", ()),
+    ("Idle beside {} Ingresses, with the shim", ("--shim",)),
+    ("Idle beside {} Certificates of a cert-manager that runs, with the guard", ("--cert-manager-guard",)),
+)
 
 
 def _resident(bed: TestBed, log: Path, arguments: tuple[str, ...]) -> float:
@@ -52,7 +66,7 @@ def _resident(bed: TestBed, log: Path, arguments: tuple[str, ...]) -> float:
         return operator.resident_megabytes()
 
 
-def _create(client: httpx.Client, number: int) -> httpx.Response:
+def _ingress(number: int) -> tuple[str, dict[str, Any]]:
     host = f"host-{number}.example.test"
     backend = {"service": {"name": "shop", "port": {"number": 80}}}
     body: dict[str, Any] = {
@@ -68,8 +82,23 @@ def _create(client: httpx.Client, number: int) -> httpx.Response:
             "rules": [{"host": host, "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}],
         },
     }
-    return client.post(
-        f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses",
-        content=json.dumps(body),
-        headers={"Content-Type": "application/json"},
-    )
+    return f"/apis/networking.k8s.io/v1/namespaces/{NAMESPACE}/ingresses", body
+
+
+def _certificate(number: int) -> tuple[str, dict[str, Any]]:
+    body = {
+        "apiVersion": "cert-manager.io/v1",
+        "kind": "Certificate",
+        "metadata": {"name": f"shop-{number}"},
+        "spec": {
+            "dnsNames": [f"host-{number}.example.test"],
+            "secretName": f"shop-{number}-tls",
+            "issuerRef": {"name": "letsencrypt", "kind": "ClusterIssuer", "group": "cert-manager.io"},
+            "usages": ["digital signature", "key encipherment"],
+        },
+    }
+    return f"/apis/cert-manager.io/v1/namespaces/{NAMESPACE}/certificates", body
+
+
+def _create(client: httpx.Client, path: str, body: dict[str, Any]) -> httpx.Response:
+    return client.post(path, content=json.dumps(body), headers={"Content-Type": "application/json"})
