@@ -33,7 +33,7 @@ async def main() -> None:
             kept = RenewalPlan(*map(datetime.fromisoformat, PLAN.read_text().split())) if PLAN.exists() else None
             plan = RenewalPlan.follow(info, kept)
             PLAN.write_text(f"{plan.start.isoformat()} {plan.end.isoformat()} {plan.at.isoformat()}")
-            at = plan.at
+            at = plan.within(leaf.not_valid_before_utc, leaf.not_valid_after_utc) or at
         if "--now" not in sys.argv and at > datetime.now(UTC) + timedelta(hours=12):
             print(f"Not due before {at:%Y-%m-%d %H:%M}")
             return

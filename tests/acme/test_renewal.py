@@ -105,6 +105,34 @@ class TestWindow:
             assert (again := RenewalPlan.follow(moved, plan)) is not plan
             assert moved.start <= again.at <= moved.end
 
+    def test_the_instant_is_kept_in_another_window_that_contains_it(self) -> None:
+        plan = RenewalPlan(NOW, NOW + timedelta(days=10), NOW + timedelta(days=4))
+        moved = RenewalPlan.follow(RenewalInfo(NOW + timedelta(days=3), NOW + timedelta(days=5)), plan)
+        assert moved == RenewalPlan(NOW + timedelta(days=3), NOW + timedelta(days=5), plan.at)
+
+    @pytest.mark.parametrize(
+        ("window", "early", "hours"),
+        [
+            ((20, 22), 0, 21 * 24),
+            ((-2, -1), 0, 0),
+            ((0, 90), 0, None),
+            ((-1000, 1000), 0, None),
+            ((91, 92), 0, None),
+            ((89, 91), 0, 81 * 24),
+            ((-2, -1), 1, None),
+            ((0.001, 0.02), 1, 1),
+            ((0.001, 0.02), 2, 6),
+            ((0.001, 0.02), 99, 30 * 24),
+        ],
+    )
+    def test_a_plan_is_followed_within_the_lifetime_only(
+        self, window: tuple[float, float], early: int, hours: float | None
+    ) -> None:
+        start, end = (NOW + timedelta(days=days) for days in window)
+        plan = RenewalPlan(start, end, start + (end - start) / 2)
+        at = plan.within(NOW, NOW + timedelta(days=90), early_renewals=early)
+        assert at == (None if hours is None else NOW + timedelta(hours=hours))
+
     def test_past_means_now_and_so_does_before_the_next_look(self) -> None:
         plan = RenewalPlan(NOW, NOW + timedelta(days=1), NOW + timedelta(hours=5))
         assert not plan.is_due(NOW)

@@ -173,6 +173,21 @@ async def test_a_renewal_waits_for_the_first_issuer_until_half_of_its_time_has_p
     assert bench.issued_by == "other"
 
 
+async def test_maintenance_windows_do_not_make_it_wait_longer_for_the_first_issuer(bench: TwoIssuers) -> None:
+    nightly = {"schedule": "0 2 * * *", "duration": "1h"}
+    write(bench, renewal={"windows": [nightly]})
+    await bench.settle()
+    due, end = bench.status.renewal_time, bench.status.not_after
+    assert due is not None
+    assert end is not None
+    bench.registry.set_not_ready(CA, "the CA is down")
+    half = due + (end - due) / 2
+    await bench.run((half - dt.timedelta(hours=24) - bench.now).total_seconds())
+    assert len(bench.other.orders) == 0
+    await bench.run(49 * HOUR)
+    assert (bench.status.revision, bench.issued_by) == (2, "other")
+
+
 async def test_an_issuer_that_is_taken_off_the_list_has_its_certificate_replaced(bench: TwoIssuers) -> None:
     down(bench)
     await bench.settle()

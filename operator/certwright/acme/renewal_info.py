@@ -33,6 +33,19 @@ DEFAULT_POLL: Final = 6 * 3600.0
 RETRY_AFTER_ERROR: Final = 6 * 3600.0
 """When to ask again after an error that is likely to pass (section 4.3.3), in seconds: the RFC's six hours."""
 
+LAST_PART: Final = 10
+"""In the last tenth of its lifetime a certificate is due, whatever the CA suggests."""
+
+FIRST_PAUSE: Final = timedelta(hours=1)
+"""So old a certificate has to be before a suggestion replaces it early, if it is the outcome of such a renewal itself.
+
+Each further one in a row has to be six times as old.
+"""
+PAUSE_GROWTH: Final = 6
+
+EARLY_PART: Final = 3
+"""A renewal in the first third of the lifetime is early."""
+
 SHORT_LIFE: Final = timedelta(days=10)
 """Certificates with a shorter lifetime are renewed at half of it, others when a third of it remains."""
 
@@ -92,13 +105,43 @@ class RenewalPlan:
     def follow(
         cls, info: RenewalInfo, previous: RenewalPlan | None = None, *, rng: random.Random | None = None
     ) -> RenewalPlan:
-        """Keep the chosen time as long as the window is the same; otherwise choose in the new window.
+        """Keep the chosen time as long as the window contains it; otherwise choose in the new window.
 
         Choosing again at every request would favour early times, and make all clients of a CA renew early.
         """
-        if previous is not None and (previous.start, previous.end) == (info.start, info.end):
-            return previous
+        if previous is not None and info.start <= previous.at <= info.end:
+            is_same = (previous.start, previous.end) == (info.start, info.end)
+            return previous if is_same else cls(info.start, info.end, previous.at)
         return cls(info.start, info.end, info.choose(rng=rng))
+
+    def within(
+        self,
+        not_before: datetime,
+        not_after: datetime,
+        *,
+        issued_at: datetime | None = None,
+        early_renewals: int = 0,
+    ) -> datetime | None:
+        """Return when to renew a certificate by this plan; None if it says nothing about this certificate.
+
+        A CA may be wrong, or slow to notice a renewal. No window counts that begins after the certificate ends, or that
+        spans its whole lifetime. In the last tenth of its lifetime a certificate is due whatever the CA suggests,
+        because a renewal may fail. A certificate that was itself issued early because of a suggestion is not replaced
+        by a window from before it, and by a later one only once it is an hour old, the next one six hours, and so on.
+
+        Args:
+            not_before: When the certificate begins, aware.
+            not_after: When it ends.
+            issued_at: When it was issued, if that is known; CAs let certificates begin an hour or so before.
+            early_renewals: How many certificates in a row were replaced in the first third of their lifetime because
+                of a suggestion, this one being the last.
+        """
+        issued, life = not_before if issued_at is None else max(issued_at, not_before), not_after - not_before
+        is_stale = early_renewals > 0 and self.start <= issued
+        if is_stale or self.start >= not_after or (self.start <= not_before and self.end >= not_after):
+            return None
+        at = max(self.at, issued + pause_after_early_renewals(early_renewals, life))
+        return min(at, not_after - life / LAST_PART)
 
     def is_due(self, now: datetime, *, next_look: float = 0.0) -> bool:
         """Return whether to renew now: the time is past, or would pass before the next check (section 4.2).
@@ -113,6 +156,21 @@ class RenewalPlan:
 def poll_interval(retry_after: float | None) -> float:
     """Return the seconds until the next request for renewal information, between a minute and a day."""
     return DEFAULT_POLL if retry_after is None else min(max(retry_after, SHORTEST_POLL), LONGEST_POLL)
+
+
+def pause_after_early_renewals(number: int, life: timedelta) -> timedelta:
+    """Return how old a certificate has to be before the CA's suggestion replaces it.
+
+    A CA that suggests to renew each certificate as soon as it is issued, because of a stale cache or a wrong clock,
+    would otherwise be asked for one after another.
+
+    Args:
+        number: How many certificates in a row were replaced early because of a suggestion, this one being the last.
+        life: Its lifetime.
+    """
+    if number < 1:
+        return timedelta()
+    return min(FIRST_PAUSE * float(PAUSE_GROWTH ** min(number - 1, 8)), life / EARLY_PART)
 
 
 def renewal_by_lifetime(not_before: datetime, not_after: datetime) -> datetime:

@@ -407,10 +407,12 @@ class CertificateReconciler:
         need = issuance_need(observation, now)
         facts = observation.secret.certificate if observation.secret is not None else None
         patient_until = None
-        if facts is not None and observation.renew_at is not None and (need is None or need.reason in RENEWAL_REASONS):
+        # Each maintenance window that passes puts the renewal off, and must not put off the next issuer with it.
+        due = observation.renewal.unwindowed if observation.renewal is not None else None
+        if facts is not None and due is not None and (need is None or need.reason in RENEWAL_REASONS):
             by_ca = observation.renewal is not None and observation.renewal.basis == "ARI"
-            called_back = by_ca and observation.renew_at < facts.not_before + (facts.not_after - facts.not_before) / 2
-            patient_until = patience(observation.renew_at, facts.not_after, is_called_back=called_back)
+            called_back = by_ca and due < facts.not_before + (facts.not_after - facts.not_before) / 2
+            patient_until = patience(due, facts.not_after, is_called_back=called_back)
         order = _latest_order(observation)
         is_open = order is not None and order.url is not None and order.state != "invalid"
         choice = choose(

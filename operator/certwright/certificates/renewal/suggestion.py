@@ -10,6 +10,7 @@ import datetime as dt
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
+from certwright.acme.renewal_info import EARLY_PART, LAST_PART, pause_after_early_renewals
 from certwright.http.url import page_url
 from certwright.resources import MAX_COUNT, RenewalStatus
 
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from certwright.acme import RenewalInfo
     from certwright.pki import CertificateFacts
 
-FIRST_PAUSE: Final = dt.timedelta(hours=1)
-"""So old a certificate has to be before a suggestion replaces it early, if it is the outcome of such a renewal itself.
-
-Each further one in a row has to be six times as old.
-"""
-GROWTH: Final = 6
-LAST_PART: Final = 10
-"""In the last tenth of its lifetime a certificate is due, whatever the CA suggests: failures need time."""
-EARLY_PART: Final = 3
-"""A renewal in the first third of the lifetime is early."""
 LONGEST_BACKDATING: Final = dt.timedelta(hours=2)
 """CAs let a certificate begin an hour or so before it was issued, for clients whose clock is behind."""
 MAX_URL: Final = 512
@@ -82,9 +73,7 @@ class Suggestion:
         life = facts.not_after - facts.not_before
         if not self.confirmed and self.at < facts.not_before + life / EARLY_PART:
             return None
-        pause = dt.timedelta()
-        if self.early_renewals:
-            pause = min(FIRST_PAUSE * float(GROWTH ** min(self.early_renewals - 1, 8)), life / EARLY_PART)
+        pause = pause_after_early_renewals(self.early_renewals, life)
         return min(max(self.at, self.first_seen + pause), facts.not_after - life / LAST_PART)
 
     def issued_at(self, facts: CertificateFacts) -> dt.datetime:

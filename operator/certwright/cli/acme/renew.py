@@ -23,7 +23,7 @@ from certwright.cli.acme.issuance import contents_of, document_of, key_spec, sav
 from certwright.cli.acme.keystore import find_keystore
 from certwright.cli.acme.lock import Busy
 from certwright.cli.acme.pending_issuance import pending_issuance, progress
-from certwright.cli.acme.renewal_decision import decide, heard, is_to_be_asked
+from certwright.cli.acme.renewal_decision import decide, early_renewals, heard, is_to_be_asked
 from certwright.cli.acme.saved_budget import SavedBudget
 from certwright.cli.acme.session import Outcome, server_url
 from certwright.cli.acme.solvers import make_solvers
@@ -154,7 +154,7 @@ class _Run:
             return _Result(folder.name, "waits" if due.waits else "not due", f"at {when}", document)
         self._session.output.say(f"Renewing {folder.name}")
         try:
-            return await self._renew(folder, metadata)
+            return await self._renew(folder, metadata, early=early_renewals(metadata, state, now))
         except AcmeError as error:
             folder.save_renewal(replace(state, retry_at=_retry_at(error, datetime.now(UTC))))
             raise
@@ -176,7 +176,7 @@ class _Run:
             self._session.output.say(f"{folder.name}: cannot ask the CA when to renew: {error}")
             return replace(state, ask_again=now + timedelta(seconds=RETRY_AFTER_ERROR))
 
-    async def _renew(self, folder: CertificateFolder, metadata: Metadata) -> _Result:
+    async def _renew(self, folder: CertificateFolder, metadata: Metadata, *, early: int) -> _Result:
         settings = self._options.settings or metadata.settings
         if self._options.reuse_key is not None:
             settings = replace(settings, reuse_key=self._options.reuse_key)
@@ -206,7 +206,7 @@ class _Run:
                 issued = error.certificate
             renewed = save(folder, settings, issued, key, client, keystore=keystore)
         now = datetime.now(UTC)
-        state = folder.renewal(renewed.serial)
+        state = replace(folder.renewal(renewed.serial), early_renewals=early)
         if issued.renewal_info is not None:
             state = heard(state, issued.renewal_info, now)
         folder.save_renewal(replace(state, hook_due=settings.deploys))

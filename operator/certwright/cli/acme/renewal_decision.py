@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import RenewalPlan, renewal_by_lifetime
+from certwright.acme.renewal_info import EARLY_PART
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -36,11 +37,8 @@ class Due:
 
 
 def heard(state: RenewalState, info: RenewalInfo, now: datetime) -> RenewalState:
-    """Return the state with the CA's suggestion; the chosen time stays as long as the window does."""
-    previous = None
-    if state.window_start and state.window_end and state.at:
-        previous = RenewalPlan(state.window_start, state.window_end, state.at)
-    plan = RenewalPlan.follow(info, previous)
+    """Return the state with the CA's suggestion; the chosen time stays as long as the window contains it."""
+    plan = RenewalPlan.follow(info, _plan_of(state))
     return replace(
         state,
         window_start=plan.start,
@@ -60,11 +58,12 @@ def decide(metadata: Metadata, state: RenewalState, now: datetime) -> Due:
     """Decide whether to renew a certificate now.
 
     Renew what would be overdue at the next run, which is expected after as much time as has passed since the last
-    one. A suggestion after the certificate expires is useless, so the lifetime decides.
+    one. A suggestion that says nothing about the certificate is useless, so the lifetime decides.
     """
     at, reason = renewal_by_lifetime(metadata.not_before, metadata.not_after), "based on its lifetime"
-    if state.at is not None and state.at < metadata.not_after:
-        at, reason = state.at, "as the CA suggests"
+    suggested = suggested_time(metadata, state)
+    if suggested is not None:
+        at, reason = suggested, "as the CA suggests"
         if state.explanation_url:
             reason += f" ({state.explanation_url})"
     pause = timedelta() if state.looked_at is None else now - state.looked_at
@@ -72,3 +71,33 @@ def decide(metadata: Metadata, state: RenewalState, now: datetime) -> Due:
     if due and state.retry_at is not None and now < state.retry_at:
         return Due(now=False, at=state.retry_at, reason="when the CA accepts orders again", waits=True)
     return Due(now=due, at=at, reason=reason)
+
+
+def suggested_time(metadata: Metadata, state: RenewalState) -> datetime | None:
+    """Return when the CA wants the certificate renewed, as far as it is followed; None if it does not say."""
+    plan = _plan_of(state)
+    if plan is None:
+        return None
+    return plan.within(
+        metadata.not_before,
+        metadata.not_after,
+        issued_at=metadata.issued_at,
+        early_renewals=state.early_renewals,
+    )
+
+
+def early_renewals(metadata: Metadata, state: RenewalState, now: datetime) -> int:
+    """Return how many certificates in a row were replaced early because of a suggestion, once one is renewed now."""
+    suggested = suggested_time(metadata, state)
+    is_early = now < metadata.not_before + _life(metadata) / EARLY_PART
+    return state.early_renewals + 1 if is_early and suggested is not None and suggested <= now + _LONGEST_PAUSE else 0
+
+
+def _plan_of(state: RenewalState) -> RenewalPlan | None:
+    if state.at is None:
+        return None
+    return RenewalPlan(state.window_start or state.at, state.window_end or state.at, state.at)
+
+
+def _life(metadata: Metadata) -> timedelta:
+    return metadata.not_after - metadata.not_before

@@ -151,6 +151,8 @@ class RenewalState:
         looked_at: When `renew` last looked at it.
         hook_due: Whether the deploy hook failed and must run again.
         revoked_at: When this program revoked the certificate.
+        early_renewals: How many certificates in a row were replaced early because the CA suggested it, this one being
+            the last.
     """
 
     serial: str
@@ -163,3 +165,4 @@ class RenewalState:
     looked_at: datetime | None = None
     hook_due: bool = False
     revoked_at: datetime | None = None
+    early_renewals: int = 0
