@@ -105,7 +105,8 @@ class AzureDouble(Double):
     def put(self, name: str, value: str) -> None:
         zone = self.longest(name)
         there = self.sets[self.kind, zone].get(relative(name, zone))
-        texts = [*(there["texts"] if there else []), [value]]
+        strings = [value[start : start + 255] for start in range(0, len(value) or 1, 255)]
+        texts = [*(there["texts"] if there else []), strings]
         self._store(zone, relative(name, zone), 3600, texts, {"owner": "somebody else"})
 
     def drop(self, name: str, value: str) -> None:
@@ -246,7 +247,7 @@ class AzureDouble(Double):
         assert {ttl, texts} <= properties.keys() <= {ttl, texts, "metadata"}, properties
         assert 1 <= properties[ttl] <= 2_147_483_647
         assert all(one.keys() == {"value"} and one["value"] for one in properties[texts])
-        assert all(0 < len(text) <= 255 for one in properties[texts] for text in one["value"])
+        assert all(len(text) <= 255 for one in properties[texts] for text in one["value"])
         values = [one["value"] for one in properties[texts]]
         if len(values) > MAX_VALUES:
             return failure(HTTPStatus.BAD_REQUEST, "BadRequest", is_wrapped=False)

@@ -75,7 +75,7 @@ class DesecDouble(RecordsDouble):
         return answer
 
     def written_as(self, value: str) -> str:
-        return quoted(value)
+        return str(canonical(quoted(value)))
 
     def read_as(self, value: str) -> str:
         return unquoted(value)

@@ -57,7 +57,7 @@ class GandiDouble(RecordsDouble):
         return GandiConfig(token=Credential(f"\n{TOKEN} "), sharing_id=self.sharing_id).build(self.context())
 
     def written_as(self, value: str) -> str:
-        return quoted(value)
+        return str(canonical(quoted(value)))
 
     def read_as(self, value: str) -> str:
         return unquoted(value)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from abc import ABC, abstractmethod
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl, urlsplit
 
 from certwright.dns.provider import ProviderContext
+from certwright.http.errors import ResponseTooLarge
 from certwright.http.message import Headers, Response
+from certwright.http.url import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -29,6 +32,8 @@ class Double(ABC):
         sent: How often each method was sent, and of `write` how many requests changed something.
         before_write: Called once before the next change is carried out, as what somebody else does meanwhile.
         held: Names of zones whose requests are not answered until the event is set.
+        capitals: Whether names are answered in capitals, which are the same names (RFC 4343).
+        too_long_at: To which request the answer is longer than what is read of one, counted from 1.
     """
 
     def __init__(self) -> None:
@@ -39,6 +44,8 @@ class Double(ABC):
         self.held: dict[str, asyncio.Event] = {}
         self.now = 1000.0
         self.fail_at: int | None = None
+        self.capitals = False
+        self.too_long_at = 0
 
     # What the suite asks of each.
 
@@ -116,6 +123,8 @@ class Double(ABC):
         if self.fail_at is not None and self.sent["all"] >= self.fail_at:
             self.fail_at = None
             return Response(502, body=b"<html>", url=url)
+        if self.sent["all"] == self.too_long_at:
+            raise ResponseTooLarge(f"{host_of(url)} sent more than {max_bytes} bytes", host=host_of(url))
         if self.answers:
             status, fields = self.answers.pop(0)
             return Response(status, Headers(fields), SECRET.encode(), url)
@@ -126,7 +135,7 @@ class Double(ABC):
             assert len(dict(query)) == len(query), f"a parameter stands twice: {url}"
             found = self.answer(method, parts.path, dict(query), content)
         assert len(found.body) <= max_bytes, "a page is longer than what is read of it"
-        return Response(found.status, found.headers, found.body, url)
+        return Response(found.status, found.headers, shouted(found.body) if self.capitals else found.body, url)
 
     def written(self) -> None:
         """Call it before a change is carried out."""
@@ -137,6 +146,14 @@ class Double(ABC):
 
     async def aclose(self) -> None:  # noqa: B027 - there is nothing to close
         """Do nothing."""
+
+
+def shouted(body: bytes) -> bytes:
+    """Return an answer with all names of the suite in capitals, but for IDs: an API may have any."""
+    return _NAMES.sub(lambda found: found[0] if found[1] else found[0].upper(), body)
+
+
+_NAMES: Final = re.compile(rb'("id":\s*"[^"]*")|_acme-challenge|example\.com')
 
 
 async def _no_look_up(name: str) -> Zone:

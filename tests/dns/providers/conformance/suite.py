@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -67,6 +68,45 @@ class Conformance:
         assert len(api.values(NAME)) == 3
         await provider.clean_up(WILD)
         assert api.values(NAME) == ['foreign; with a \\ and a "quote"']
+
+    @pytest.mark.parametrize(
+        "foreign",
+        ["", " ", "ümläut € 😀", "tab\tand\\\\", '"', "v=spf1 -all", "x" * 255, "x" * 256, "\\195\\188", "a;b,c"],
+    )
+    async def test_a_foreign_value_of_any_characters_stays_as_it_is(self, api: Double, foreign: str) -> None:
+        api.put(NAME, foreign)
+        (written,) = api.values(NAME)
+        provider = api.provider()
+        for part in (WILD[:1], WILD):
+            await provider.present(part)
+            assert api.values(NAME) == sorted([written, *(one.value for one in part)])
+        for part, left in ((WILD[1:], WILD[:1]), (WILD, [])):
+            await provider.clean_up(part)
+            assert api.values(NAME) == sorted([written, *(one.value for one in left)])
+
+    async def test_names_in_capitals_are_the_same_names(self, api: Double) -> None:
+        api.put(NAME, "foreign")
+        api.capitals = True
+        provider = api.provider()
+        for _ in range(2):
+            await provider.present(WILD)
+            assert api.values(NAME) == sorted(["foreign", *(one.value for one in WILD)])
+        for _ in range(2):
+            await provider.clean_up(WILD)
+            assert api.values(NAME) == ["foreign"]
+
+    @pytest.mark.parametrize("number", range(1, 4))
+    async def test_an_answer_that_is_too_long_is_told_and_harms_nothing(self, api: Double, number: int) -> None:
+        provider = api.provider()
+        api.put(NAME, "foreign")
+        for act, expected in ((provider.present, 3), (provider.clean_up, 1)):
+            api.too_long_at = api.sent["all"] + number
+            with suppress(ProviderUnreachable, ProviderRefused):
+                await act(WILD)
+            api.too_long_at = 0
+            api.now += 400
+            await act(WILD)
+            assert len(api.values(NAME)) == expected
 
     async def test_a_name_below_the_zone_that_ends_in_its_name_is_another_one(self, api: Double) -> None:
         other = f"{NAME}.example.com"
