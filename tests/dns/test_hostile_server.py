@@ -1,4 +1,4 @@
-"""A server of a tenant that is out to harm, over real HTTP: all that it sends becomes an error that shows nothing of it."""
+"""A server of a tenant that is out to harm, over real HTTP: whatever it sends is an error that shows none of it."""
 
 from __future__ import annotations
 

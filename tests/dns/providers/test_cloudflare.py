@@ -233,6 +233,29 @@ class TestCloudflare(Conformance):
         await provider.clean_up(records)
         assert not any(api.values(record.name) for record in records)
 
+    async def test_what_vanishes_from_the_answers_breaks_nothing(self, api: CloudflareDouble) -> None:
+        for number in range(60):
+            api.add_zone(f"a{number}.example")
+        api.add_zone("zz.example")
+        for number in range(300):
+            api.put(f"a{number:03}.zz.example", "foreign")
+        answer, kept = api.answer, {"id", "type", "name", "content", "status"}
+
+        def bare(*request: Any) -> Response:
+            found = json.loads(answer(*request).body)
+            if isinstance(found["result"], list):
+                found["result"] = [{key: one[key] for key in kept & one.keys()} for one in found["result"]]
+            return Response(200, body=json.dumps({"success": found["success"], "result": found["result"]}).encode())
+
+        api.answer = bare  # type: ignore[method-assign, assignment]
+        records = [TxtRecord(f"_acme-challenge.{letter}.zz.example", letter) for letter in "abcdefgh"]
+        provider = api.provider()
+        for _ in range(2):
+            await provider.present(records)
+            assert all(api.values(one.name) == [one.value] for one in records)
+        await provider.clean_up(records)
+        assert not any(api.values(one.name) for one in records)
+
     async def test_a_zone_that_vanished_is_told(self, api: CloudflareDouble) -> None:
         provider = api.provider()
         await provider.present(WILD)

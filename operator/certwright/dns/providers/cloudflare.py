@@ -11,6 +11,7 @@ from urllib.parse import quote, urlencode
 from certwright.dns.credential import Credential, credential
 from certwright.dns.errors import InvalidCredential
 from certwright.dns.hosted.answer import code_of, json_of, not_understood, refused
+from certwright.dns.hosted.json_api import is_full
 from certwright.dns.hosted.listing import Listing, Page, every_item
 from certwright.dns.hosted.pace import Pace
 from certwright.dns.hosted.provider import DEFAULT_TTL, Outdated
@@ -147,7 +148,8 @@ class CloudflareProvider(RecordProvider):
             response, answer = await self._send("GET", f"{path}?{asked}", zone)
             items, info = answer.get("result"), answer.get("result_info")
             last = info.get("total_pages") if isinstance(info, dict) else None
-            more = items and isinstance(last, int) and number < last
+            # A full page may be followed by another one, should the count vanish from the answers.
+            more = items and (number < last if isinstance(last, int) else is_full(items, size))
             return Page(response, items, str(number + 1) if more else "")
 
         async for item in every_item(fetch, Listing(label_of(zone), monotonic=self._context.monotonic)):

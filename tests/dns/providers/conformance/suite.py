@@ -131,6 +131,20 @@ class Conformance:
             await provider.clean_up(WILD)
             assert api.values(NAME) == []
 
+    async def test_records_at_the_name_of_the_zone_itself_leave_all_others_there(self, api: Double) -> None:
+        for value in ("v=spf1 -all", "site-verification"):
+            api.put("example.com", value)
+        api.put(NAME, "foreign")
+        provider = api.provider()
+        more = [TxtRecord(f"_acme-challenge.{letter}.example.com", letter) for letter in "abcdefgh"]
+        for records in ([TxtRecord("example.com", "value")], [TxtRecord("example.com", "value"), *more]):
+            await provider.present(records)
+            assert api.values("example.com") == ["site-verification", "v=spf1 -all", "value"]
+            for _ in range(2):
+                await provider.clean_up(records)
+                assert api.values("example.com") == ["site-verification", "v=spf1 -all"]
+            assert api.values(NAME) == ["foreign"]
+
     async def test_what_a_crash_left_is_presented_again_and_removed_by_another_process(self, api: Double) -> None:
         await api.provider().present(WILD[:1])
         await api.provider().present(WILD)
@@ -294,6 +308,20 @@ class Conformance:
                 await provider.present(WILD)
             assert SECRET not in str(caught.value)
             api.answers.clear()
+
+    @pytest.mark.parametrize("status", [400, 401, 403, 429, 500, 503])
+    async def test_the_same_trouble_is_told_in_the_same_words(self, api: Double, status: int) -> None:
+        provider = api.provider()
+        said = set()
+        for number in range(2):
+            api.answers = [
+                (status, {"X-Request-Id": f"req-{number}", "Date": f"Sun, 29 Nov 2026 10:00:0{number} GMT"})
+            ] * 8
+            api.now += 400
+            with pytest.raises(DnsError) as caught:
+                await provider.present(WILD)
+            said.add(str(caught.value))
+        assert len(said) == 1, "pauses that grow count on it"
 
     @pytest.mark.parametrize("number", range(1, 5))
     async def test_a_server_error_in_the_middle_is_survived_by_trying_again(self, api: Double, number: int) -> None:
