@@ -13,26 +13,19 @@ from harness import Cluster, OperatorProcess, Tenant, tsig_secret
 from harness.cert_manager import CERTIFICATE, CLUSTER_ISSUER, ISSUER, their_certificate, their_issuer
 from harness.cluster import conditions
 from testbed.definitions import CERT_MANAGER
-from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from harness.cluster import Object
     from testbed.bed import TestBed
+    from testbed.proxy import RecordingProxy
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 NEW_ORDER: Final = ("POST", "/order-plz")
 LONG: Final = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}"
 """A name of 253 characters."""
-
-
-@pytest.fixture(scope="module")
-def ca(bed: TestBed) -> Iterator[RecordingProxy]:
-    """Counts the orders."""
-    with RecordingProxy.for_pebble(bed.pebble) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -51,10 +44,10 @@ def mirror(
 
 
 @pytest.fixture
-def space(bed: TestBed, cluster: Cluster, namespace: str, mirror: OperatorProcess, ca: RecordingProxy) -> Tenant:
-    """A namespace with an Issuer of cert-manager at the CA whose orders are counted."""
+def space(bed: TestBed, cluster: Cluster, namespace: str, mirror: OperatorProcess) -> Tenant:
+    """A namespace with an Issuer of cert-manager."""
     cluster.apply(tsig_secret(bed, namespace))
-    cluster.apply(their_issuer(bed, namespace, server=ca.directory_url))
+    cluster.apply(their_issuer(bed, namespace))
     cluster.wait_ready(ISSUER, namespace, "pebble")
     return Tenant(namespace, bed, cluster, mirror)
 
@@ -69,6 +62,12 @@ def refused(space: Tenant, name: str, reason: str, kind: str = CERTIFICATE) -> s
     found = space.cluster.wait_condition(kind, space.namespace, name, "Ready", "False", reason=reason)
     message: str = conditions(found)["Ready"]["message"]
     return message
+
+
+def is_described(found: Object) -> bool:
+    """Whether Ready is about the spec as it is."""
+    ready = conditions(found).get("Ready", {})
+    return ready.get("status") == "True" and ready["observedGeneration"] == found["metadata"]["generation"]
 
 
 def is_told(found: Object) -> bool:
@@ -99,17 +98,18 @@ def test_a_certificate_that_names_a_secret_of_somebody_else_changes_nothing_in_i
 
 
 def test_of_two_certificates_with_one_secret_the_first_has_it_and_the_other_says_so(
-    space: Tenant, ca: RecordingProxy, host: Callable[[], str]
+    space: Tenant, counted_ca: RecordingProxy, host: Callable[[], str]
 ) -> None:
     cluster, namespace = space.cluster, space.namespace
+    cluster.apply(their_issuer(space.bed, namespace, server=counted_ca.directory_url))
     cluster.apply(their_certificate(namespace, "first", host(), secretName="shared"))
     cluster.wait_ready(CERTIFICATE, namespace, "first")
     serial = space.leaf("shared").serial_number
-    ca.reset()
+    counted_ca.reset()
     cluster.apply(their_certificate(namespace, "second", host(), secretName="shared"))
     assert "first" in refused(space, "second", "IncorrectCertificate")
     assert space.leaf("shared").serial_number == serial
-    assert ca.counts()[NEW_ORDER] == 0
+    assert counted_ca.counts()[NEW_ORDER] == 0
     # Once the first is gone, the second has it.
     cluster.delete(CERTIFICATE, namespace, "first")
     cluster.wait_ready(CERTIFICATE, namespace, "second")
@@ -151,11 +151,12 @@ def test_an_issuer_that_names_a_secret_of_somebody_else_or_leads_elsewhere_is_no
 
 
 def test_a_status_that_a_user_wrote_is_obeyed_in_nothing(
-    space: Tenant, ca: RecordingProxy, host: Callable[[], str]
+    space: Tenant, counted_ca: RecordingProxy, host: Callable[[], str]
 ) -> None:
     cluster, namespace = space.cluster, space.namespace
     later = (dt.datetime.now(dt.UTC) + dt.timedelta(days=3000)).strftime("%Y-%m-%dT%H:%M:%SZ")
-    ca.reset()
+    cluster.apply(their_issuer(space.bed, namespace, server=counted_ca.directory_url))
+    cluster.wait_for("the CA is the former", lambda: cluster.get(ISSUER, namespace, "pebble"), is_described)
     created = cluster.apply(their_certificate(namespace, "web", host()))
     forged = {
         "conditions": [
@@ -185,7 +186,7 @@ def test_a_status_that_a_user_wrote_is_obeyed_in_nothing(
     assert found["metadata"]["uid"] == created["metadata"]["uid"]
     ours = space.ready("web")
     assert ours["status"]["revision"] == 1
-    assert ca.counts()[NEW_ORDER] == 1
+    assert counted_ca.counts()[NEW_ORDER] == 1
     assert cluster.get("Secret", namespace, "tsig") is not None
     # An issuer that has it that its account is another's.
     account = (cluster.get(ISSUER, namespace, "pebble") or {})["status"]["acme"]

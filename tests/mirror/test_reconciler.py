@@ -18,7 +18,7 @@ from certwright.resources import Certificate, Issuer
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from tests.fakes.operator import NOW
-from tests.mirror.judges import renewed_by_cmctl
+from tests.mirror.judges import kubectl_wait, renewed_by_cmctl
 from tests.mirror.world import WEB, World, their_issuer, theirs
 
 if TYPE_CHECKING:
@@ -332,6 +332,25 @@ def test_metadata_and_status_of_any_kind_are_taken_in() -> None:
         for resource in OURS:
             seen = mirror.parse(resource, {"metadata": metadata, "spec": {"acme": [], "dnsNames": 7}, "status": status})
             assert (seen.name, dict(seen.labels), seen.manifest) == ("web", {}, None)
+
+
+async def test_what_is_known_of_ours_says_nothing_of_a_spec_that_was_applied_a_moment_ago(
+    world: World, mirror: MirrorReconciler, ours: Callable[..., Certificate]
+) -> None:
+    key = world.see(mirror, THEIR_CERTIFICATES, theirs(metadata={"generation": 1}))
+    world.put(ours())
+    await mirror.reconcile(key)
+    before = world.bodies[key]["status"]
+    changed = theirs(dnsNames=["b.example.test"], metadata={"generation": 2})
+    world.see(mirror, THEIR_CERTIFICATES, {**changed, "status": before})
+    for _ in range(2):
+        await mirror.reconcile(key)
+        assert world.bodies[key]["status"] == before
+    assert not kubectl_wait(world.bodies[key])
+    # The watch brings it, and then what the operator makes of it.
+    world.put(ours(dnsNames=["b.example.test"], ready=False, metadata={"generation": 2}))
+    await mirror.reconcile(key)
+    assert not kubectl_wait(world.bodies[key])
 
 
 async def test_whoever_keeps_changing_ours_is_answered_less_and_less_often_and_that_is_said(

@@ -91,7 +91,10 @@ class World:
         if self.failure is not None:
             raise self.failure
         self.version += 1
-        metadata = {**manifest["metadata"], "uid": uid or "uid-ours", "generation": self.version}
+        place = Key(resource.kind, manifest["metadata"].get("namespace") or "", manifest["metadata"]["name"])
+        known = self.certificates.get(place)
+        generation = known.metadata.generation + 1 if known is not None else 1
+        metadata = {**manifest["metadata"], "uid": uid or "uid-ours", "generation": generation}
         return {**manifest, "metadata": {**metadata, "resourceVersion": str(self.version)}}
 
     async def write_status(self, theirs: Mirrored, change: Mapping[str, Any]) -> Body:

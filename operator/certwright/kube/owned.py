@@ -85,6 +85,11 @@ class Applied:
         applied = self._applied.get(place)
         return applied is not None and applied.uid == metadata.uid and applied.generation >= metadata.generation
 
+    def is_seen(self, place: Hashable, metadata: Metadata) -> bool:
+        """Whether what is known of an object is as new as what was applied: the watch may be behind."""
+        applied = self._applied.get(place)
+        return applied is None or applied.uid != metadata.uid or metadata.generation >= applied.generation
+
     def is_unchanged(self, place: Hashable, present: Object | None, manifest: Mapping[str, Any]) -> bool:
         """Whether an object is as it should be already.
 

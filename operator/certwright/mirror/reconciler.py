@@ -300,6 +300,10 @@ class MirrorReconciler:
         self, key: Key, theirs: Mirrored, refusal: tuple[Reason, str] | None, *, is_triggered: bool
     ) -> Result:
         """Write the status of theirs if it says something else than it should; return when to look again."""
+        ours = self._ours_of(theirs)
+        if refusal is None and ours is not None and not self._applied.is_seen(key, ours.metadata):
+            # What is known of ours is about the spec before; the watch brings the rest in a moment.
+            return Result.ON_EVENT
         wanted, fields = self._status(theirs, refusal, is_triggered=is_triggered), _fields(theirs)
         change = _change(theirs.status, wanted, fields)
         if not change:
