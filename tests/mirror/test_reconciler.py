@@ -13,7 +13,7 @@ from certwright.certificates.status import report
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.errors import Conflict, Forbidden, Invalid
 from certwright.mirror.objects import OURS, THEIR_CERTIFICATES, THEIR_CLUSTER_ISSUERS, THEIR_ISSUERS
-from certwright.mirror.reconciler import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, MirrorReconciler
+from certwright.mirror.reconciler import CALM_SECONDS, HELD_SECONDS, QUIET_SECONDS, SETTLING_SECONDS, MirrorReconciler
 from certwright.resources import Certificate, Issuer
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
@@ -193,7 +193,7 @@ async def test_a_certificate_that_an_annotation_made_there_is_reported_on_and_ma
     world: World, ours: Callable[..., Certificate]
 ) -> None:
     owner = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "i1", "controller": True}
-    mirror = world.reconciler(serves_annotations=True)
+    mirror = world.reconciler(annotated={"web"})
     key = world.see(mirror, THEIR_CERTIFICATES, theirs(metadata={"ownerReferences": [owner]}))
     await mirror.reconcile(key)
     assert world.calls == ["status certificates.cert-manager.io"]
@@ -208,6 +208,27 @@ async def test_a_certificate_that_an_annotation_made_there_is_reported_on_and_ma
     plain = elsewhere.reconciler()
     await plain.reconcile(elsewhere.see(plain, THEIR_CERTIFICATES, theirs(metadata={"ownerReferences": [owner]})))
     assert elsewhere.calls[0] == "apply certificates.certwright.io", "nobody else makes it"
+
+
+async def test_a_certificate_whose_ingress_has_no_annotation_any_more_is_served_like_any_other(
+    world: World, ours: Callable[..., Certificate]
+) -> None:
+    owner = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "i1", "controller": True}
+    annotated: set[str] = set()
+    mirror = world.reconciler(annotated=annotated)
+    key = world.see(mirror, THEIR_CERTIFICATES, theirs(metadata={"ownerReferences": [owner]}))
+    assert await mirror.reconcile(key) == Result.again_in(SETTLING_SECONDS)
+    assert not [one for one in world.calls if one.startswith("apply")], "it may not be known yet"
+    world.seconds += SETTLING_SECONDS
+    await mirror.reconcile(key)
+    [made] = world.applied
+    assert made["metadata"]["ownerReferences"][0]["uid"] == "uid-web"
+    # The annotation comes back: it stays what it is.
+    annotated.add("web")
+    world.put(ours())
+    await mirror.reconcile(key)
+    assert world.condition(key) == ("True", "Ready")
+    assert len(world.applied) == 1
 
 
 async def test_while_cert_manager_lives_nothing_is_written_and_it_is_said_once(

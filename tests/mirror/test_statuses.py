@@ -115,6 +115,16 @@ def test_the_revision_goes_on_where_cert_manager_left_it(build: Build, before: B
     assert body_of(served, status)["status"] == status
 
 
+def test_the_revision_of_a_certificate_that_was_adopted_is_the_one_that_cert_manager_has_counted(build: Build) -> None:
+    served = served_as(build, "ready")
+    assert served.ours is not None
+    adopted = served.ours.model_copy(update={"status": served.ours.status.replace(revision=0)})
+    status = body_of(Served(1, adopted, served.secret))["status"]
+    assert "revision" not in status
+    counted = {**status, "revision": 4}
+    assert body_of(Served(1, adopted, served.secret), counted)["status"] == counted
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [

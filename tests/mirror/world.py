@@ -17,7 +17,7 @@ from certwright.runtime.key import Key
 from tests.fakes.operator import NOW
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from certwright.kube.events import Subject
     from certwright.kube.resource import Resource
@@ -47,7 +47,11 @@ class World:
     is_live: bool = False
     failure: Exception | None = None
 
-    def reconciler(self, *, serves_annotations: bool = False, flags: ControllerFlags | None = None) -> MirrorReconciler:
+    def reconciler(
+        self, *, annotated: Collection[str] | None = None, flags: ControllerFlags | None = None
+    ) -> MirrorReconciler:
+        """Return one that knows of these annotated objects; None if annotations do not count."""
+
         async def is_live() -> bool:
             return self.is_live
 
@@ -60,7 +64,7 @@ class World:
             recorder=self,  # type: ignore[arg-type]  # a stand-in
             is_cert_manager_live=is_live,
             options=Options(flags or ControllerFlags()),
-            serves_annotations=serves_annotations,
+            is_annotated=None if annotated is None else lambda _, owner: owner.name in annotated,
             clock=lambda: NOW,
             seconds=lambda: self.seconds,
         )

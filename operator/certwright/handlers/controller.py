@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     from certwright.kube.resource import Resource
     from certwright.mirror.options import Options as MirrorOptions
     from certwright.resources import Certificate
+    from certwright.resources.object import OwnerReference
     from certwright.shim.reconciler import Options as ShimOptions
 
 
@@ -345,7 +346,7 @@ class Controller:
             recorder=self._recorder,
             is_cert_manager_live=is_live,
             options=options,
-            serves_annotations=annotations,
+            is_annotated=self._is_annotated if annotations else None,
             clock=_now,
         )
         if options.shows_metrics:
@@ -353,6 +354,12 @@ class Controller:
 
             self.metrics.registry.register(CertManagerMetrics(reconciler.served))
         register_mirror(self.manager, reconciler, (self.certificates.store, self.issuers, self.cluster_issuers))
+
+    def _is_annotated(self, namespace: str, owner: OwnerReference) -> bool:
+        """Whether an Ingress, Gateway or ListenerSet is one of those that get Certificates for annotations."""
+        group = owner.api_version.partition("/")[0]
+        found = (one for one in SOURCES if (one.group, one.kind) == (group, owner.kind))
+        return any(self.manager.kinds[one.key_kind].store.get(namespace, owner.name) is not None for one in found)
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())

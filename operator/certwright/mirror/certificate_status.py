@@ -211,10 +211,11 @@ def _attempts(ours: Certificate) -> dict[str, Any]:
 def _revision(present: Mapping[str, Any], ours: Certificate) -> dict[str, int]:
     """Return the revision: it never goes back, whoever counted before, and goes on with each certificate."""
     counted = ours.status.revision
-    if not counted or ours.status.not_before is None:
+    if ours.status.not_before is None:
         return {}
     before = present.get("revision")
     if not isinstance(before, int) or isinstance(before, bool) or not 0 < before < MAX_REVISION:
-        return {"revision": counted}
+        # One that was adopted was counted by whoever issued it.
+        return {"revision": counted} if counted else {}
     is_another = present.get("notBefore") not in {None, rfc3339(ours.status.not_before)}
     return {"revision": max(before + is_another, counted)}

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from certwright.mirror.options import Options
     from certwright.mirror.requests import MirrorApi
     from certwright.reasons import Reason
+    from certwright.resources.object import OwnerReference
 
     SecretFactsStore = Store[Any]
     Ours = Certificate | Issuer | ClusterIssuer
@@ -50,6 +51,8 @@ TAKEN_SECONDS: Final = 2.0
 """After an object was changed by another at the same time."""
 QUIET_SECONDS: Final = 5.0
 """What changes in words only is written no oftener than this: most issuances are done by then."""
+SETTLING_SECONDS: Final = 60.0
+"""After the start, until what is not known to be annotated is not."""
 FREE_WRITES: Final = 3
 """Times that the same status is written again at once after something else has changed it."""
 LONGEST_SECONDS: Final = 300.0
@@ -89,8 +92,8 @@ class MirrorReconciler:
         recorder: For Events on theirs.
         is_cert_manager_live: Whether cert-manager's controller runs in the cluster.
         options: How it works.
-        serves_annotations: Whether Certificates for annotated Ingresses and Gateways are made by us as well: then
-            those that cert-manager has made for them are only reported on.
+        is_annotated: Whether an object in a namespace gets its Certificates for its annotations, by us: then those that
+            cert-manager has made for it are only reported on. None if annotations of cert-manager do not count.
         clock: The present time.
         seconds: A clock that never goes back.
 
@@ -109,7 +112,7 @@ class MirrorReconciler:
         recorder: EventRecorder,
         is_cert_manager_live: Callable[[], Awaitable[bool]],
         options: Options,
-        serves_annotations: bool,
+        is_annotated: Callable[[str, OwnerReference], bool] | None,
         clock: Callable[[], dt.datetime],
         seconds: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -119,7 +122,7 @@ class MirrorReconciler:
         self._recorder = recorder
         self._is_cert_manager_live = is_cert_manager_live
         self._flags = options.flags
-        self._serves_annotations = serves_annotations
+        self._is_annotated = is_annotated
         self._clock = clock
         self._seconds = seconds
         self._ours: Mapping[Resource, Store[Any]] = {
@@ -134,6 +137,7 @@ class MirrorReconciler:
         self._brought: dict[Key, _Written] = {}
         self._is_held = False
         self._looked_at: set[Key] = set()
+        self._begun = seconds()
 
     def parse(self, resource: Resource, body: Mapping[str, Any]) -> Mirrored:
         """Take in an object of theirs; what cannot be read for a reason that nobody foresaw ends no watch."""
@@ -230,9 +234,13 @@ class MirrorReconciler:
         present = self._ours_of(theirs)
         if present is not None and not _is_owned(present, theirs):
             return (None if _serves(present, theirs) else _not_ours(present, theirs)), Result.ON_EVENT
-        if present is None and self._serves_annotations and theirs.controller is not None:
-            # The one for the annotations comes from elsewhere.
-            return None, Result.ON_EVENT
+        if present is None and self._is_annotated is not None and theirs.controller is not None:
+            if self._is_annotated(theirs.namespace, theirs.controller):
+                # The one for the annotations comes from elsewhere.
+                return None, Result.ON_EVENT
+            if (rest := self._begun + SETTLING_SECONDS - self._seconds()) > 0:
+                # The list of what is annotated may still be on its way.
+                return None, Result.again_in(rest)
         manifest = self._api.completed(self._manifest(theirs, theirs.manifest))
         if self._applied.is_unchanged(key, present, manifest):
             return None, Result.ON_EVENT
