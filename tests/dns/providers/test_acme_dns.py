@@ -52,6 +52,7 @@ class AcmeDns:
         values: Of each account, the latest last.
         sent: The values in the order in which they came.
         answers: Status codes to give before any other.
+        fields: The header fields of these.
         held: Nothing is answered until it is set.
     """
 
@@ -59,6 +60,7 @@ class AcmeDns:
         self.values: dict[str, list[str]] = {ACCOUNT: [], OTHER: []}
         self.sent: list[str] = []
         self.answers: list[int] = []
+        self.fields: dict[str, str] = {}
         self.now = 1000.0
         self.held = asyncio.Event()
         self.held.set()
@@ -74,7 +76,7 @@ class AcmeDns:
     ) -> Response:
         await self.held.wait()
         if self.answers:
-            return Response(self.answers.pop(0), Headers({}), SECRET.encode(), url)
+            return Response(self.answers.pop(0), Headers(self.fields), SECRET.encode(), url)
         found = self.answer(method, url, headers, content)
         assert len(found.body) <= max_bytes
         return Response(found.status, found.headers, found.body, url)
@@ -250,6 +252,42 @@ async def test_no_message_shows_the_password_or_what_was_answered(server: AcmeDn
         await server.provider().present([record()])
     assert SECRET not in str(caught.value)
     assert isinstance(caught.value, ProviderUnreachable | ProviderRefused)
+
+
+async def test_a_throttle_is_obeyed_by_all_accounts_of_the_server(server: AcmeDns) -> None:
+    provider = server.provider()
+    server.answers.append(429)
+    server.fields = {"Retry-After": "30"}
+    with pytest.raises(ProviderUnreachable, match="too many requests") as caught:
+        await provider.present([record(ONE)])
+    assert caught.value.retry_after == 30
+    with pytest.raises(ProviderUnreachable):
+        await provider.present([record(ONE, f"{OTHER}.auth.example.net", "example.org")])
+    assert server.sent == []
+    server.now += 31
+    await provider.present([record(ONE)])
+    assert server.values[ACCOUNT] == [ONE]
+
+
+async def test_what_a_crash_left_is_presented_again_by_another_process(server: AcmeDns) -> None:
+    await server.provider().present([record(ONE)])
+    await server.provider().present([record(ONE), record(TWO)])
+    assert sorted(server.values[ACCOUNT]) == [ONE, TWO]
+
+
+async def test_whoever_is_cancelled_takes_nothing_from_the_others(server: AcmeDns) -> None:
+    provider = server.provider()
+    server.held.clear()
+    first, second = (asyncio.create_task(provider.present([record(value)])) for value in (ONE, TWO))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.wait([first])
+    server.held.set()
+    await second
+    assert TWO in server.values[ACCOUNT]
+    await provider.clean_up([record(ONE)])
+    await provider.present([record(THREE)])
+    assert sorted(server.values[ACCOUNT]) == [TWO, THREE]
 
 
 async def test_a_failure_is_survived_by_trying_again(server: AcmeDns) -> None:

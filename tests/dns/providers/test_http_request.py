@@ -42,8 +42,10 @@ class HttpReqServer:
     Attributes:
         values: The values at each name.
         answers: Status codes to give before any other.
+        fields: Header fields of all answers.
         requests: What was sent and let in: method, path, the header fields that the protocol has, body.
         held: Zones whose calls are not answered until the event is set.
+        waits: Set once such a call has come.
         raw: Whether it speaks the mode RAW, in which it is told the key authorization and makes the record itself.
     """
 
@@ -52,6 +54,9 @@ class HttpReqServer:
         self.requests: list[tuple[str, str, dict[str, str | None], dict[str, Any]]] = []
         self.values: dict[str, list[str]] = {}
         self.answers: list[int] = []
+        self.fields: dict[str, str] = {}
+        self.waits = asyncio.Event()
+        self.now = 1000.0
         self.held: dict[str, asyncio.Event] = {}
         self.at_work: Counter[str] = Counter()
         self.most_at_work = 0
@@ -69,7 +74,7 @@ class HttpReqServer:
         return HttpRequestConfig(url, Credential("acme\n"), Credential(SECRET), mode=mode)
 
     def context(self) -> ProviderContext:
-        return ProviderContext(self._find_zone, lambda: self)
+        return ProviderContext(self._find_zone, lambda: self, monotonic=lambda: self.now)
 
     async def _find_zone(self, name: str) -> Zone:
         if self.broken_look_up:
@@ -87,7 +92,7 @@ class HttpReqServer:
     ) -> Response:
         assert max_bytes
         status = await self.answer(method, url.removeprefix(URL), headers, content or b"")
-        return Response(status, Headers({}), SECRET.encode(), url)
+        return Response(status, Headers(self.fields), SECRET.encode(), url)
 
     async def answer(self, method: str, path: str, headers: Mapping[str, str], content: bytes) -> int:
         given = {name.lower(): value for name, value in headers.items()}
@@ -111,6 +116,7 @@ class HttpReqServer:
         self.most_at_work = max(self.most_at_work, self.at_work[zone])
         read = list(self.values.get(name, []))
         if zone in self.held:
+            self.waits.set()
             await self.held[zone].wait()
         await asyncio.sleep(0)
         if path == "/present":
@@ -186,6 +192,54 @@ async def test_calls_for_one_zone_come_one_after_the_other_and_lose_nothing(api:
     await asyncio.gather(*(provider.present([record]) for record in records))
     assert api.values[NAME] == [record.value for record in records]
     assert api.most_at_work == 1
+
+
+async def test_200_names_in_5_zones(api: HttpReqServer) -> None:
+    records = [TxtRecord(f"_acme-challenge.w{number}.zone{number % 5}.example", f"v{number}") for number in range(200)]
+    provider = api.provider()
+    await asyncio.gather(*(provider.present([record]) for record in records))
+    assert all(api.values[record.name] == [record.value] for record in records)
+    await asyncio.gather(*(provider.clean_up([record]) for record in records))
+    assert not any(api.values.values())
+    assert api.most_at_work == 1
+
+
+async def test_what_a_crash_left_is_presented_again_and_removed_by_another_process(api: HttpReqServer) -> None:
+    await api.provider().present(WILD[:1])
+    await api.provider().present(WILD)
+    await api.provider().clean_up(WILD)
+    assert api.values[NAME] == []
+
+
+async def test_a_throttle_is_obeyed_for_all_zones(api: HttpReqServer) -> None:
+    provider = api.provider()
+    api.answers, api.fields = [429], {"Retry-After": "30"}
+    with pytest.raises(ProviderUnreachable, match="too many requests") as caught:
+        await provider.present(WILD)
+    assert (caught.value.retry_after, caught.value.names) == (30, (NAME,))
+    with pytest.raises(ProviderUnreachable):
+        await provider.present([TxtRecord("_acme-challenge.other.example", "value")])
+    assert api.requests == []
+    api.now += 31
+    await provider.present(WILD)
+    assert len(api.values[NAME]) == 2
+
+
+async def test_whoever_is_cancelled_goes_on_where_it_was_and_takes_nothing_from_the_others(api: HttpReqServer) -> None:
+    provider = api.provider()
+    await provider.present(WILD[:1])
+    zone = "example.com"
+    api.held[zone] = asyncio.Event()
+    first = asyncio.create_task(provider.present(WILD))
+    other = asyncio.create_task(provider.present([TxtRecord("_acme-challenge.other.test", "value")]))
+    await other
+    await api.waits.wait()
+    first.cancel()
+    await asyncio.wait([first])
+    api.held.pop(zone).set()
+    api.at_work[zone] = 0
+    await provider.present(WILD)
+    assert len(api.values[NAME]) == 2
 
 
 async def test_a_zone_that_does_not_answer_does_not_hold_up_the_others(api: HttpReqServer) -> None:

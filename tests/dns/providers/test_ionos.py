@@ -32,6 +32,15 @@ class IonosDouble(RecordsDouble):
     prefix = "/dns/v1"
     credential: ClassVar[Mapping[str, str]] = {"X-API-Key": KEY}
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.secondary_zones: set[str] = set()
+
+    def add_zone(self, name: str, *, private: bool = False) -> None:
+        super().add_zone(name)
+        if private:
+            self.secondary_zones.add(self.named(name))
+
     def provider(self) -> Provider:
         return IonosConfig(api_key=Credential(f"\n{KEY} ")).build(self.context())
 
@@ -48,8 +57,9 @@ class IonosDouble(RecordsDouble):
         match method, path:
             case "GET", ["zones"]:
                 assert not query
+                kinds = {zone: "SLAVE" if zone in self.secondary_zones else "NATIVE" for zone in self.zones}
                 return answered(
-                    200, [{"id": zone, "name": name, "type": "NATIVE"} for zone, name in self.zones.items()]
+                    200, [{"id": zone, "name": name, "type": kinds[zone]} for zone, name in self.zones.items()]
                 )
             case "GET", ["zones", zone] if zone in self.zones:
                 assert query.keys() <= {"recordType", "recordName", "suffix"}
