@@ -109,7 +109,7 @@ class DesecConfig(ServiceConfig):
     rights = _RIGHTS
     api = _Api
     patience: ClassVar[dt.timedelta] = dt.timedelta(minutes=10)
-    """A minute is usual; in bad times its name servers take several (https://github.com/desec-io/certbot-dns-desec/issues/18)."""
+    """A minute is usual; deSEC's own plugin for certbot waits 80 s, and some had to wait for 300."""
 
     token: Credential = field(metadata=credential("token"))
 
