@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import random
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -108,6 +109,23 @@ async def test_a_new_leader_goes_on_with_the_chosen_time(bench: Bench) -> None:
     await bench.run(60)
     assert len(info(bench).asked) == asked + 1
     assert bench.status.renewal_time == chosen
+
+
+async def test_a_new_leader_goes_on_with_the_order_that_the_suggestion_has_caused(bench: Bench) -> None:
+    info(bench).window = fixed(bench.now + 5 * DAY, bench.now + 6 * DAY)
+    await bench.run(2 * 86400)
+    bench.ca.undecided = True
+    await bench.run(5 * 86400)
+    assert len(bench.ca.orders) == 2
+    known = SecretFacts.of(bench.cluster.secrets.secrets["team", "web-tls"])
+    bench.restart()
+    bench.take_secret(known)
+    await bench.run(600)
+    assert (len(bench.ca.orders), bench.condition().reason) == (2, "Renewing"), "ordered again"
+    url, order = list(bench.ca.orders.items())[-1]
+    bench.ca.undecided, bench.ca.orders[url] = False, replace(order, status=acme.OrderStatus.READY)
+    await bench.run(600)
+    assert (len(bench.ca.orders), bench.status.revision) == (2, 2)
 
 
 async def test_another_time_is_chosen_only_if_the_window_has_left_the_old_one(bench: Bench) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.order_request import certified_identifiers, contents_digest, shown_names
 from certwright.certificates.rehearsal import is_rehearsing
+from certwright.certificates.renewal.due import kept_until, renewal_of
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import SOMEONE
 from certwright.certificates.revocations import is_spoiled, revocation_of
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     import datetime as dt
 
     from certwright.certificates.observation import Observation
+    from certwright.certificates.renewal.due import RenewalDecision
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.pki import CertificateFacts
     from certwright.reasons import NeedReason, SpecReason
@@ -219,12 +221,31 @@ def _time_need(observation: Observation, facts: CertificateFacts, now: dt.dateti
         expired = f"the certificate expired at {rfc3339(facts.not_after)}"
         return Need("Expired", expired, _renewal_refusal(observation, expired))
     renewal = observation.renewal
-    # A maintenance window says when a renewal begins. One whose order is placed would be ordered again in the next.
-    at = None if renewal is None else renewal.unwindowed if _has_begun(observation) else renewal.at
-    if renewal is not None and at is not None and now >= at:
+    if renewal is None:
+        return None
+    at = renewal.at
+    if _has_begun(observation):
+        renewal = _as_it_began(observation, renewal, facts, now)
+        at = renewal.unwindowed
+    if at is not None and now >= at:
         message = f"the certificate is due for renewal{renewal.why}; it expires at {rfc3339(facts.not_after)}"
         return Need("Renewal", message)
     return None
+
+
+def _as_it_began(
+    observation: Observation, renewal: RenewalDecision, facts: CertificateFacts, now: dt.datetime
+) -> RenewalDecision:
+    """Return why a renewal is due whose order is placed: what made it begin counts until it is done.
+
+    A maintenance window that has closed would have it ordered again in the next one. And a suggestion that only the
+    status knows of, after a restart, would be waited for again: the order, which we have sealed, vouches for it.
+    """
+    suggestion, secret = observation.memory.suggestion, observation.secret
+    if suggestion is None or suggestion.confirmed or secret is None:
+        return renewal
+    known, kept = replace(suggestion, confirmed=True), kept_until(facts, secret.rolled_back)
+    return renewal_of(observation.certificate, facts, known, now, kept_until=kept)
 
 
 def _has_begun(observation: Observation) -> bool:
