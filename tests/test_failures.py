@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from certwright import acme, dns, pki
+from certwright.dns.hosted.listing import ListTooLong
+from certwright.dns.hosted.provider import Outdated
 from certwright.failures import (
     MAX_MESSAGE_CHARACTERS,
     IssuanceError,
@@ -60,6 +62,8 @@ def problem(
         (dns.NameserverUnreachable("ns1", "silence"), "DNSServerUnreachable", "transient"),
         (dns.ProviderUnreachable("down", host="api.dns.example"), "DNSProviderUnreachable", "transient"),
         (dns.ProviderRefused("no right", host="api.dns.example"), "DNSProviderRefused", "transient"),
+        (ListTooLong("too many zones", host="api.dns.example"), "DNSProviderRefused", "transient"),
+        (Outdated(), "DNSFailed", "transient"),
         (dns.InvalidCredential("the API token is empty"), "InvalidCredential", "transient"),
         (dns.UpdateRefused("ns1", "example.test", "REFUSED", "no"), "DNSUpdateRefused", "transient"),
         (dns.TsigRejected("ns1", "key", "BADSIG", "no"), "TSIGRejected", "transient"),

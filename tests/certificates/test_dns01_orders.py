@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certwright.acme import dns01_value
 from certwright.certificates.store import certificate_key
 from certwright.challenges.dns01 import Dns01Presenter
+from certwright.challenges.response import RecordResponse
 from certwright.dns import NameserverUnreachable, Propagation, ServerView, Zone
 from certwright.dns.provider import ProviderContext
 from certwright.http.errors import ConnectionFailed
@@ -19,7 +21,6 @@ from .bench import Bench
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from certwright.challenges.response import RecordResponse
     from tests.fakes.operator import Build, FakeKubeApi
 
 
@@ -62,6 +63,24 @@ class HttpsPlace(Place):
         raise AssertionError
 
 
+class RawPlace(Place):
+    """One that makes the records itself of what it is told, as servers of lego's mode RAW do."""
+
+    needs_key_authorization = True
+
+    async def present(self, records: Sequence[RecordResponse]) -> None:
+        await super().present([_as_told(record) for record in records])
+
+    async def clean_up(self, records: Sequence[RecordResponse]) -> None:
+        await super().clean_up([_as_told(record) for record in records])
+
+
+def _as_told(record: RecordResponse) -> RecordResponse:
+    assert record.domain is not None
+    assert record.key_authorization is not None
+    return RecordResponse(f"_acme-challenge.{record.domain}", dns01_value(record.key_authorization))
+
+
 class MovingBench(Bench):
     """The same bench with two DNS providers, and an issuer that names one of them."""
 
@@ -73,7 +92,15 @@ class MovingBench(Bench):
     async def solver(self, *_: Any) -> Any:
         place: Any = self.places[self.at]
         patience = dt.timedelta(minutes=2)
-        return Dns01Presenter(place, place, destination=self.at, follow_cname=False, patience=patience)
+        needs = getattr(place, "needs_key_authorization", False)
+        return Dns01Presenter(
+            place,
+            place,
+            destination=self.at,
+            follow_cname=False,
+            patience=patience,
+            needs_key_authorization=needs,
+        )
 
     async def move(self) -> None:
         self.at = "new"
@@ -102,6 +129,20 @@ async def test_the_records_move_to_the_other_provider(bench: MovingBench) -> Non
     assert bench.condition().status == "True"
     assert (bench.count(), len(bench.ca.orders), bench.finalizers) == ((0, 0), 1, [])
     assert not bench.ledger._holders
+
+
+@pytest.mark.parametrize("ends", ["issued", "deleted"])
+async def test_after_a_restart_a_provider_is_told_the_key_authorization_again(bench: MovingBench, ends: str) -> None:
+    bench.places["old"] = RawPlace()
+    await bench.run(5)
+    assert bench.count() == (1, 0)
+    bench.restart()
+    if ends == "issued":
+        bench.places["old"].hidden = False
+    else:
+        bench.write(metadata={"deletionTimestamp": bench.now.isoformat()})
+    await bench.run(60)
+    assert (bench.count(), bench.finalizers) == ((0, 0), [])
 
 
 async def test_the_same_provider_keeps_them(bench: MovingBench) -> None:
