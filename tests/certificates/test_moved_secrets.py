@@ -104,6 +104,51 @@ async def test_a_secret_of_another_certificate_is_taken_over_where_it_fits_exact
     assert kube_api.secrets[PLACE]["metadata"]["annotations"]["certwright.io/certificate-name"] == "web"
 
 
+async def test_a_secret_of_an_issuer_with_another_name_is_adopted_if_it_is_of_the_same_ca(
+    bench: Bench, kube_api: FakeKubeApi
+) -> None:
+    secret = await backup(bench, kube_api)
+    secret["metadata"]["annotations"]["certwright.io/issuer-name"] = "letsencrypt-of-old"
+    restore(bench, kube_api, secret)
+    bench.write(metadata={"uid": "uid-in-another-cluster"})
+    await bench.run(3600)
+    assert (bench.condition().status, len(bench.ca.orders)) == ("True", 1)
+    assert kube_api.secrets[PLACE]["data"] == secret["data"]
+    assert kube_api.secrets[PLACE]["metadata"]["annotations"]["certwright.io/issuer-name"] == "ca"
+    assert bench.events.count("Adopted") == 1
+    bench.restart()
+    writes = kube_api.calls.count("apply web-tls")
+    await bench.run(3600)
+    assert (len(bench.ca.orders), kube_api.calls.count("apply web-tls")) == (1, writes)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text"),
+    [("certwright.io/acme-server", "https://other.example.test/directory"), ("certwright.io/content-digest", "f" * 64)],
+)
+async def test_a_secret_of_an_issuer_with_another_name_and_who_knows_which_ca_is_replaced(
+    bench: Bench, kube_api: FakeKubeApi, annotation: str, text: str
+) -> None:
+    secret = await backup(bench, kube_api)
+    secret["metadata"]["annotations"] |= {"certwright.io/issuer-name": "letsencrypt-of-old", annotation: text}
+    restore(bench, kube_api, secret)
+    bench.write(metadata={"uid": "uid-in-another-cluster"})
+    await bench.run(3600)
+    assert (bench.condition().status, len(bench.ca.orders)) == ("True", 2)
+
+
+async def test_an_issuer_that_is_changed_later_issues_though_it_is_at_the_same_ca(
+    bench: Bench, kube_api: FakeKubeApi
+) -> None:
+    bench.write()
+    await bench.run(86400)
+    secret = copy.deepcopy(kube_api.secrets[PLACE])
+    secret["metadata"]["annotations"]["certwright.io/issuer-name"] = "the-one-before"
+    bench.take_secret(SecretFacts.of(kube_api.put(secret)))
+    await bench.run(60)
+    assert len(bench.ca.orders) == 2
+
+
 @pytest.mark.parametrize(
     ("names", "spec", "reason"),
     [

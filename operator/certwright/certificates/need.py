@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.pki import CertificateFacts
     from certwright.reasons import NeedReason, SpecReason
-    from certwright.resources import Certificate, PrivateKey
+    from certwright.resources import Certificate, IssuerRef, PrivateKey
 
 
 MAX_GIVEN: Final = 2
@@ -154,13 +154,28 @@ def _issuer_need(observation: Observation, secret: SecretFacts) -> Need | None:
     known = set(servers.values())
     if secret.issuer_name is not None:
         was = secret.issuer_kind or "", secret.issuer_name
-        if was not in servers:
+        if was not in servers and renamed_issuer(observation, secret) is None:
             return Need("IssuerChanged", f"the certificate was issued by {was[0]} {was[1]}")
-        known = {servers[was]}
+        known = {servers[was]} if was in servers else known
     known |= observation.former_servers
     if secret.server is not None and None not in known and secret.server not in known:
         return Need("IssuerChanged", f"the certificate was issued by another CA, {secret.server}")
     return None
+
+
+def renamed_issuer(observation: Observation, secret: SecretFacts) -> IssuerRef | None:
+    """Return the issuer at the CA that a certificate is from, if its own issuer has another name here; else None.
+
+    So it is with a Secret of another cluster, or of a Certificate that was deleted: what fits is adopted. A Certificate
+    that has had a certificate here names another issuer because somebody wants one from it.
+    """
+    was, servers = (secret.issuer_kind or "", secret.issuer_name or ""), observation.servers
+    if observation.status.revision or secret.issuer_name is None or secret.server is None or was in servers:
+        return None
+    if not secret.is_ours:
+        return None
+    issuers = observation.certificate.spec.issuers
+    return next((one for one in issuers if servers.get((one.kind, one.name)) == secret.server), None)
 
 
 def _origin_need(observation: Observation, secret: SecretFacts, facts: CertificateFacts) -> Need | None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme.presets import is_public_authority
 from certwright.certificates.contested import can_be_restored
 from certwright.certificates.guard import UNKNOWN
-from certwright.certificates.need import Need, issuance_need
+from certwright.certificates.need import Need, issuance_need, renamed_issuer
 from certwright.certificates.order.budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.ownership import ownership_problem
@@ -153,7 +153,8 @@ def _keep(observation: Observation, now: dt.datetime) -> Step:
     if observation.status.order is not None:
         return _clean_up_first(observation, now) or _after(observation.memory.cleaning_up, now) or CleanUp()
     outputs = _outputs_to_write(observation, secret)
-    if outputs is not None or secret.metadata_fingerprint != metadata_fingerprint(observation.certificate):
+    is_as_written = secret.metadata_fingerprint == metadata_fingerprint(observation.certificate)
+    if outputs is not None or not is_as_written or renamed_issuer(observation, secret) is not None:
         lost = f"Secret {secret.name} has lost {outputs or 'labels, annotations or the owner that Certwright wrote'}"
         if observation.memory.alteration is not None:
             lost = f"{lost}{observation.memory.alteration.said}"

@@ -78,9 +78,7 @@ def tls_secret(
     issuer = issuer or certificate.spec.issuers[0]
     data = {entry: encoded(content) for entry, content in issued_sources(chain, key_pem).items()}
     annotations = {
-        ISSUER_NAME_ANNOTATION: issuer.name,
-        ISSUER_KIND_ANNOTATION: issuer.kind,
-        ISSUER_GROUP_ANNOTATION: issuer.group,
+        **_issuer_annotations(issuer),
         SERVER_ANNOTATION: server,
         CONTENTS_ANNOTATION: contents_digest(certificate),
         REVISION_ANNOTATION: str(revision),
@@ -154,6 +152,7 @@ def adopted_secret(
     *,
     key_pem: bytes | None = None,
     outputs: Outputs = NO_OUTPUTS,
+    issuer: IssuerRef | None = None,
 ) -> dict[str, Any]:
     """Return the Secret that is there, certificate and key unchanged, with our labels, annotations and owner.
 
@@ -164,6 +163,7 @@ def adopted_secret(
         existing: The Secret.
         key_pem: The same key in another encoding, if it is to be written so.
         outputs: What is made from certificate and key.
+        issuer: The issuer that it is to name, if that is another one than it names.
     """
     data = {entry: content for entry, content in (existing.get("data") or {}).items() if entry in ENTRIES}
     known = existing["metadata"].get("annotations") or {}
@@ -177,6 +177,8 @@ def adopted_secret(
     }
     if key_pem is not None:
         data["tls.key"] = encoded(key_pem)
+    if issuer is not None:
+        kept |= _issuer_annotations(issuer)
     if not mine:
         # Taken as it is, until the spec asks for something else.
         kept[CONTENTS_ANNOTATION] = contents_digest(certificate)
@@ -260,6 +262,14 @@ def _manifest(
     if certificate.spec.secret_owner_reference:
         metadata["ownerReferences"] = [owner_of(certificate)]
     return {"apiVersion": "v1", "kind": "Secret", "type": TLS_TYPE, "metadata": metadata, "data": data}
+
+
+def _issuer_annotations(issuer: IssuerRef) -> dict[str, str]:
+    return {
+        ISSUER_NAME_ANNOTATION: issuer.name,
+        ISSUER_KIND_ANNOTATION: issuer.kind,
+        ISSUER_GROUP_ANNOTATION: issuer.group,
+    }
 
 
 def _names(certificate: Certificate) -> dict[str, str]:

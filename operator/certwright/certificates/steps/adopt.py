@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from certwright.certificates.contested import having_lost, having_written
+from certwright.certificates.need import renamed_issuer
 from certwright.certificates.secret.alteration import Alteration
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.keystores import derived_outputs, looked_at
@@ -65,7 +66,8 @@ class Adopt(Act):
             )
         except (EntryTooLarge, PkiError) as error:
             raise IssuanceError("SecretChanged", f"Secret {name} cannot be read any more: {error}.") from error
-        manifest = adopted_secret(certificate, existing, key_pem=key_pem, outputs=outputs)
+        renamed = renamed_issuer(observation, known)
+        manifest = adopted_secret(certificate, existing, key_pem=key_pem, outputs=outputs, issuer=renamed)
         written = await write_secret(tools.kube_api, manifest, uid=observation.uid, before=known)
         secret = await in_thread(SecretFacts.of, written)
         tools.on_secret_written(secret)
@@ -80,7 +82,7 @@ class Adopt(Act):
             return
         observation = having_written(observation, tools.clock())
         yield observation.remember(cleaning_up=Backoff())
-        if known.certificate_name is None and not observation.memory.contested.failures:
+        if (known.certificate_name is None or renamed is not None) and not observation.memory.contested.failures:
             message = f"Secret {name} already holds a certificate for these domains; it is kept and will be renewed."
             tools.recorder.record(observation.subject, "Normal", "Adopted", message)
         elif self.outputs is not None:
