@@ -15,7 +15,7 @@ from bench.client import measure_library
 from bench.figure import compile_first, print_table, write_tables
 from bench.ingresses import measure_ingresses
 from bench.measure import OperatorBenchmark
-from bench.providers import measure_providers
+from bench.providers import LIMIT_KIB, measure_providers, too_large
 from harness import Cluster, OperatorProcess
 from testbed.bed import TestBed
 from testbed.options import BedOptions, PebbleOptions
@@ -49,6 +49,8 @@ def main() -> int:
     if arguments.only in {None, "providers"}:
         progress.print("==> memory of the DNS providers")
         groups["providers"] = measure_providers(arguments.runs)
+        if large := too_large(groups["providers"]):
+            progress.print(f"more than {LIMIT_KIB} KiB each: {', '.join(large)}")
     if arguments.write:
         write_tables(groups)
     figures = [figure for group in groups.values() for figure in group]

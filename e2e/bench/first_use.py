@@ -7,6 +7,7 @@ speak to each other in pickles over the standard streams.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import gc
 import pickle
 import sys
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 
 KIB: Final = 1024
 MODELS: Final = ("certwright.resources.dns_providers.", "certwright.dns.providers")
+
+
+class Webhooks:
+    """The API server, with a DNS webhook that does what it is asked for."""
+
+    async def call(self, _group: str, _solver: str, _request: Mapping[str, Any]) -> dict[str, Any]:
+        """Do nothing."""
+        return {"success": True}
 
 
 class Pipe:
@@ -87,6 +96,8 @@ async def main() -> None:
     resident()  # what reading takes itself is there before
     modules, before = set(sys.modules), resident()
     config = pickle.loads(asked("config"))  # noqa: S301 - as above; it imports the provider
+    if hasattr(config, "api"):  # what calls webhooks is the operator's own
+        config = dataclasses.replace(config, api=Webhooks())
     provider = config.build(context)
     await provider.present(records)
     after = resident()

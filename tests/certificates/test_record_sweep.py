@@ -194,7 +194,7 @@ async def test_a_record_whose_certificate_lost_its_finalizer_is_removed_and_the_
     assert record.value in (bench.sweep.message(CA) or "")
     assert bench.looked_at == [CA], "its condition is to say so"
     assert bench.dns.ours, "a step may have been under way when it went"
-    await bench.work(3)
+    await bench.work(4)
     assert bench.dns.records == {FOREIGN}
     await bench.work(6)
     assert bench.reasons == ["OrphanedRecordFound", "OrphanedRecordRemoved"], "once it is not served any more"

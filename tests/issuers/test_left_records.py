@@ -126,7 +126,11 @@ async def test_an_entry_that_the_operator_never_writes_is_ignored(
         {**good, "challengeType": ["dns-01"]},
         {**good, "since": "yesterday"},
         {**good, "since": "2026-06-01T00:00:00"},
+        {**good, "since": "0001-01-01T00:00:00+23:59"},
         {**good, "issuer": None},
+        {**good, "issuer": {**good["issuer"], "kind": "Secret"}},
+        {**good, "issuer": {**good["issuer"], "kind": ["Issuer"]}},
+        {**good, "name": "a" * (1 << 16)},
         {**good, "certificate": {"namespace": "n" * 300, "name": "web", "uid": ""}},
         {key: value for key, value in good.items() if key != "domain"},
         "text",
@@ -136,7 +140,58 @@ async def test_an_entry_that_the_operator_never_writes_is_ignored(
     found = the_list(secrets)
     await found.load()
     assert list(found) == [left()]
-    assert len(caplog.records) == len(spoilt)
+    [told] = caplog.messages
+    assert f"has {len(spoilt)} entries that the operator did not write" in told
+
+
+async def test_a_list_that_is_full_of_something_else_is_read_to_its_bounds(
+    secrets: Secrets, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = [left(number, "other").to_json() for number in range(2 * module.MAX_LEFT)]
+    secrets.set_entries({"records": [*([None] * 100), *others]})
+    found = the_list(secrets)
+    await found.load()
+    assert len(found) == module.MAX_LEFT
+    assert len(caplog.messages) == 1
+
+
+async def test_what_was_noted_in_a_time_to_come_was_noted_now(secrets: Secrets) -> None:
+    await the_list(secrets).write_down([left(since=NOW + dt.timedelta(days=4000)), left(2)])
+    again = the_list(secrets)
+    await again.load()
+    assert [one.since for one in again] == [NOW, NOW]
+
+
+async def test_long_names_do_not_make_a_list_that_no_secret_can_hold(secrets: Secrets) -> None:
+    long = ".".join(["d" * 49] * 5)
+    dropped: list[LeftRecord] = []
+    found = the_list(secrets)
+    found.on_dropped = dropped.extend
+
+    def one(number: int) -> LeftRecord:
+        place = Key("Certificate", "n" * 63, "c" * 253)
+        record = RecordResponse(long, f"{number:043d}", long)
+        return left(number, record=record, domain=long, certificate=place, certificate_uid="u" * 36)
+
+    neighbour = left(7, "neighbour")
+    found.note([neighbour])
+    for number in range(module.MAX_LEFT):
+        found.note([one(number)])
+    await found.write()
+    assert secrets.secret is not None
+    content = base64.b64decode(secrets.secret["data"]["records.json"])
+    assert 0.99 * module.MAX_BYTES < len(content) <= module.MAX_BYTES
+    assert neighbour in found
+    assert {two.certificate.namespace for two in dropped} == {"n" * 63}
+    for record in list(found):
+        found.put(replace(record, cause="CertificateGone"))
+    await found.write()
+    assert len(base64.b64decode(secrets.secret["data"]["records.json"])) <= module.MAX_BYTES
+    again = the_list(secrets)
+    await again.load()
+    assert list(again) == list(found)
+    found.drop(list(found))
+    assert found._bytes == module._FRAME_BYTES
 
 
 async def test_the_key_authorization_of_a_record_is_kept_if_the_value_is_its_digest(secrets: Secrets) -> None:

@@ -378,3 +378,42 @@ async def test_many_that_are_found_together_are_one_event_with_a_few_of_them(des
     assert message.count("TXT") == 5
     assert "and 25 more" in message
     assert desk.metrics.registry.get_sample_value("certwright_orphaned_records_left") == 30
+
+
+@pytest.mark.parametrize("hours", [-24 * 30, 24 * 30])
+async def test_a_clock_that_is_set_neither_stops_the_tries_nor_ends_them(desk: Desk, hours: int) -> None:
+    server = desk.servers["first"]
+    server.failure = NameserverUnreachable("ns1.example:53", "silence")
+    await desk.leave(left())
+    await desk.work(3)
+    desk.now += dt.timedelta(hours=hours)
+    await desk.work(1)
+    server.failure = None
+    await desk.work(7)
+    assert (server.records, len(desk.left)) == (set(), 0)
+    assert desk.reasons == ["OrphanedRecordFound", "OrphanedRecordRemoved"]
+
+
+async def test_a_look_ends_in_time_however_many_namespaces_have_providers_that_hang(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ROUND_SECONDS", 0.05)
+    monkeypatch.setattr(module, "RECORD_SECONDS", 0.2)
+    await desk.leave(*(left(number, f"tenant-{number}") for number in range(20)))
+    desk.servers["first"].hangs = True
+    await desk.sweep.look()
+    desk.now += module.FIRST_TRY
+    await desk.sweep.look()
+    tried = len(desk.servers["first"].tenants)
+    assert 1 <= tried < 20
+    desk.servers["first"].hangs = False
+    for _ in range(30):
+        await desk.sweep.look()
+        desk.now += dt.timedelta(minutes=1)
+    assert not len(desk.left), "those that had no turn had the next ones"
+
+
+async def test_a_thousand_records_are_removed_in_the_end(desk: Desk) -> None:
+    await desk.leave(*(left(number, f"tenant-{number % 7}") for number in range(1000)))
+    await desk.work(1, every=1 / 60)
+    assert (desk.servers["first"].records, len(desk.left)) == (set(), 0)

@@ -42,7 +42,9 @@ ENTRY: Final = "records.json"
 MAX_LEFT: Final = 1000
 """Records on the list. Beyond that the namespace with the most has one less."""
 MAX_BYTES: Final = 1 << 20
-"""Of the list; a Secret cannot hold more."""
+"""Of the list; a Secret cannot hold more. Names are long if somebody wants them to be, so that is counted as well."""
+_FRAME_BYTES: Final = 64
+"""Of the list without its entries."""
 NAME_SUFFIX: Final = "-challenge-records"
 
 Cause = Literal["InPlace", "RemovalFailed", "ProviderChanged", "CertificateGone", "OrderLost"]
@@ -130,7 +132,8 @@ class LeftRecord:
             value, cause, since = found["value"], found["cause"], dt.datetime.fromisoformat(found["since"])
             kind = _TYPES[found["challengeType"]]
             is_well = all(isinstance(text, str) and len(text) <= 253 for text in texts)  # noqa: PLR2004 - of names
-            if not is_well or not _VALUE.fullmatch(value) or cause not in get_args(Cause) or since.tzinfo is None:
+            is_well = is_well and issuer["kind"] in _KINDS and _VALUE.fullmatch(value) is not None
+            if not is_well or cause not in get_args(Cause) or since.tzinfo is None:
                 raise ValueError("a field has a value that is never written")
             domain, name, uid, namespace, certificate_name, certificate_uid = texts
             return cls(
@@ -146,14 +149,15 @@ class LeftRecord:
                 Key("Certificate", namespace, certificate_name),
                 certificate_uid,
                 cause,
-                since,
+                since.astimezone(dt.UTC),
                 is_read=True,
             )
-        except (KeyError, TypeError, AttributeError, DnsError) as error:
+        except (KeyError, TypeError, AttributeError, OverflowError, DnsError) as error:
             raise ValueError(f"{type(error).__name__} in an entry") from error
 
 
 _PLACE: Final = ("namespace", "name", "uid")
+_KINDS: Final = frozenset({"Issuer", "ClusterIssuer"})
 
 
 class LeftRecords:
@@ -172,6 +176,8 @@ class LeftRecords:
         self._clock = clock
         self._records: dict[tuple[Key, str, str], LeftRecord] = {}
         self._presenters: dict[tuple[Key, str, str], Presenter] = {}
+        self._sizes: dict[tuple[Key, str, str], int] = {}
+        self._bytes = _FRAME_BYTES
         self._written: list[dict[str, Any]] | None = None
         self._refused = ""
         self._lock = asyncio.Lock()
@@ -214,7 +220,7 @@ class LeftRecords:
                 continue
             if known is None and not self._make_room(one):
                 continue
-            self._records[one.id] = one
+            self._set(one)
             presenter = (presenters or {}).get(one.domain)
             if presenter is not None:
                 self._presenters[one.id] = presenter
@@ -222,13 +228,14 @@ class LeftRecords:
 
     def put(self, record: LeftRecord) -> None:
         """Replace the entry for a record."""
-        self._records[record.id] = record
+        self._set(record)
 
     def drop(self, records: Iterable[LeftRecord]) -> None:
         """Take records off the list, in memory."""
         for one in records:
             self._records.pop(one.id, None)
             self._presenters.pop(one.id, None)
+            self._bytes -= self._sizes.pop(one.id, 0)
 
     def order_ended(self, certificate_uid: str) -> None:
         """Take the records off the list that this process knows to be removed, as a Certificate has no order now."""
@@ -289,17 +296,22 @@ class LeftRecords:
         if self._written is not None:
             return
         secret = await self._kube_api.read_secret(self._namespace, self._name)
-        found = self._parse((secret or {}).get("data") or {})
+        # No tenant's object answers for the time that this takes.
+        found = await asyncio.to_thread(self._parse, (secret or {}).get("data") or {}, self._clock())
         self._written = [one.to_json() for one in found]
-        noted, self._records = self._records, {one.id: one for one in found[:MAX_LEFT]}
-        self.note(noted.values())
+        noted, presenters = tuple(self._records.values()), dict(self._presenters)
+        self.drop(noted)
+        for one in found:
+            self._set(one)
+        self.note(noted)
+        self._presenters = {key: one for key, one in presenters.items() if key in self._records}
 
     def _tell_refused(self, error: KubeError) -> None:
         if str(error) != self._refused:
             self._refused = str(error)
             logger.warning("records that are left in the DNS are known to this process only: %s", error)
 
-    def _parse(self, data: Mapping[str, str]) -> list[LeftRecord]:
+    def _parse(self, data: Mapping[str, str], now: dt.datetime) -> list[LeftRecord]:
         what = f"Secret {self._namespace}/{self._name}"
         try:
             content = decoded(data, ENTRY, limit=MAX_BYTES)
@@ -307,13 +319,20 @@ class LeftRecords:
         except (ValueError, KeyError, TypeError, RecursionError, EntryTooLarge):
             logger.warning("%s is not as the operator wrote it: no records are removed because of it", what)
             return []
-        found = []
-        for entry in entries:
+        found: dict[tuple[Key, str, str], LeftRecord] = {}
+        wrong: list[str] = []
+        for entry in entries[: 2 * MAX_LEFT]:
             try:
-                found.append(LeftRecord.parse(entry))
+                one = LeftRecord.parse(entry)
             except ValueError as error:
-                logger.warning("%s has an entry that the operator did not write, which is ignored: %s", what, error)
-        return found
+                wrong.append(str(error))
+            else:
+                # The clock may have been wrong then; what began in the future would never end.
+                found.setdefault(one.id, one if one.since <= now else replace(one, since=now))
+        if wrong:
+            text = "%s has %d entries that the operator did not write, which are ignored: the first because of %s"
+            logger.warning(text, what, len(wrong), wrong[0])
+        return list(found.values())[:MAX_LEFT]
 
     def _manifest(self, content: list[dict[str, Any]]) -> dict[str, Any]:
         return {
@@ -324,23 +343,37 @@ class LeftRecords:
             "data": {ENTRY: encoded(json.dumps({"records": content}, separators=(",", ":")).encode())},
         }
 
+    def _set(self, record: LeftRecord) -> None:
+        self._bytes -= self._sizes.pop(record.id, 0)
+        self._records[record.id] = record
+        self._sizes[record.id] = size = _size(record)
+        self._bytes += size
+
+    def _has_room(self, record: LeftRecord) -> bool:
+        return len(self._records) < MAX_LEFT and self._bytes + _size(record) <= MAX_BYTES
+
     def _make_room(self, record: LeftRecord) -> bool:
-        """Return whether there is room for one more, after taking one off for it if need be.
+        """Return whether there is room for one more, after taking some off for it if need be.
 
         Records that orders need give way to those that are left behind; among equals the namespace with the most does.
         """
-        if len(self._records) < MAX_LEFT:
-            return True
-        pool = [one for one in self._records.values() if not one.is_left]
-        shares = Counter(one.certificate.namespace for one in pool)
-        if record.is_left:
-            pool = pool or list(self._records.values())
+        while not self._has_room(record):
+            pool = [one for one in self._records.values() if not one.is_left]
             shares = Counter(one.certificate.namespace for one in pool)
-        elif not pool or max(shares.values()) <= shares[record.certificate.namespace] + 1:
-            return False
-        [(most, _)] = shares.most_common(1)
-        oldest = next(one for one in pool if one.certificate.namespace == most)
-        self.drop([oldest])
-        if oldest.is_left:
-            self.on_dropped([oldest])
+            if record.is_left:
+                pool = pool or list(self._records.values())
+                shares = Counter(one.certificate.namespace for one in pool)
+            elif not pool or max(shares.values()) <= shares[record.certificate.namespace] + 1:
+                return False
+            [(most, _)] = shares.most_common(1)
+            oldest = next(one for one in pool if one.certificate.namespace == most)
+            self.drop([oldest])
+            if oldest.is_left:
+                self.on_dropped([oldest])
         return True
+
+
+def _size(record: LeftRecord) -> int:
+    """Return how many bytes a record takes in the list at most; a cause that is noted later may be longer."""
+    longest = max(map(len, WORDS))
+    return len(json.dumps(record.to_json(), separators=(",", ":"))) + longest - len(record.cause) + 1

@@ -50,19 +50,22 @@ SETTLING: Final = dt.timedelta(seconds=120)
 """From the start until records of an earlier process may count as left behind: every Certificate is looked at first."""
 IN_PLACE_FOR: Final = dt.timedelta(seconds=30)
 """An order that takes longer has its records on the list. Most are done by then, and cost nothing."""
-FIRST_TRY: Final = dt.timedelta(seconds=180)
-"""After a record was found: a step that was under way when its Certificate went takes two minutes at most."""
+FIRST_TRY: Final = dt.timedelta(seconds=300)
+"""After a record was found: a step that was under way when its Certificate went takes four minutes at most."""
 FIRST_PAUSE: Final = dt.timedelta(minutes=5)
 LONGEST_PAUSE: Final = dt.timedelta(hours=6)
 """Between two tries at one record, which double from the first."""
 PATIENCE: Final = dt.timedelta(days=7)
 """After so long a record that cannot be removed is given up."""
+ROUND_SECONDS: Final = 60.0
+"""After so long no more namespaces are begun with in one look: those that are left have their turn in the next one, and
+meanwhile the list follows the orders that are under way."""
 NAMESPACE_SECONDS: Final = 60.0
 """For the records of one namespace in one look: a provider that does not answer takes no more from the others."""
 ENOUGH_ABSENCES: Final = 3
 """A record that cannot be removed, as its zone is gone for example, and is not in the DNS so often, is gone."""
-ENOUGH_TRIES: Final = 3
-"""No record is given up before so many, also if the operator was down for longer than its patience."""
+ENOUGH_TRIES: Final = 8
+"""No record is given up before so many, in ten hours: the clock may be wrong, or the operator was down for long."""
 RECORD_SECONDS: Final = 20.0
 """For one record: an order that needs one at the same name waits for it."""
 AT_ONCE: Final = 4
@@ -209,7 +212,8 @@ class RecordSweep:
     def _take_placed(self, now: dt.datetime) -> None:
         """Have the list hold the records of orders that take long, and drop those of orders that ended well."""
         placed = {one.id: one for one in self._placed()}
-        self._left.note(one for one in placed.values() if now - one.since >= IN_PLACE_FOR)
+        # From a time to come on: the clock was set back since.
+        self._left.note(one for one in placed.values() if not dt.timedelta() <= now - one.since < IN_PLACE_FOR)
         ended = [
             one
             for one in self._left
@@ -223,7 +227,7 @@ class RecordSweep:
         due = []
         for one in self._left:
             tries = self._tries.setdefault(one.id, _Tries(0, self._first_try(one, now)))
-            if tries.next_at <= now:
+            if tries.next_at <= now or tries.next_at - now > LONGEST_PAUSE:  # the clock was set back since
                 due.append(one)
         known = {one.id for one in self._left}
         self._tries = {key: tries for key, tries in self._tries.items() if key in known}
@@ -262,9 +266,12 @@ class RecordSweep:
         for one in due:
             by_namespace[one.certificate.namespace].append(one)
         room = asyncio.Semaphore(AT_ONCE)
+        last_begin = asyncio.get_running_loop().time() + ROUND_SECONDS
 
         async def in_turn(namespace: str, records: Sequence[LeftRecord]) -> None:
             async with room:
+                if asyncio.get_running_loop().time() > last_begin:
+                    return
                 TENANT.set(namespace)
                 await self._try_namespace(records)
 
