@@ -148,13 +148,14 @@ class ZoneResolver(Server):
         bed: Whose BIND it is.
         port: Where it listens, and where it asks.
         servers: The address of the server of each zone.
+        bogus: Zones for which it has a key that signs nothing there, as after a wrong DS record at their parent.
     """
 
     program = "named"
 
-    def __init__(self, bed: TestBed, port: int, servers: Mapping[str, str]) -> None:
+    def __init__(self, bed: TestBed, port: int, servers: Mapping[str, str], bogus: Sequence[str] = ()) -> None:
         super().__init__(bed, LOOPBACK, port, {})
-        self._servers = servers
+        self._servers, self._bogus = servers, bogus
 
     def command(self) -> Sequence[str | Path]:
         """Write the configuration, and return the command line."""
@@ -163,6 +164,7 @@ class ZoneResolver(Server):
             f'zone "{name}" {{ type forward; forward only; forwarders {{ {address} port {port}; }}; }};\n'
             for name, address in self._servers.items()
         )
+        anchors = "".join(f'trust-anchors {{ "{name}" static-ds 1 13 2 "{"0" * 64}"; }};\n' for name in self._bogus)
         configuration = self.configured(
             "named.conf",
             f"""\
@@ -174,10 +176,10 @@ options {{
     listen-on port {port} {{ {LOOPBACK}; }};
     listen-on-v6 {{ none; }};
     recursion yes;
-    dnssec-validation no;
+    dnssec-validation {"yes" if anchors else "no"};
     empty-zones-enable no;
 }};
 controls {{ }};
-{zones}""",
+{anchors}{zones}""",
         )
         return [self.site.programs[self.program], "-c", configuration, "-f", "-g", "-n", "1"]

@@ -116,6 +116,7 @@ IssuerReason = Literal[
 ]
 DnsReason = Literal[
     "DNSServerUnreachable",
+    "DNSServerRefused",
     "DNSProviderUnreachable",
     "DNSProviderRefused",
     "InvalidCredential",

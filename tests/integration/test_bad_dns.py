@@ -28,6 +28,8 @@ FIRST, SECOND, THIRD, NOBODY = (f"127.0.7.{number}" for number in range(2, 6))
 NEGATIVE_SECONDS: Final = 600
 """How long a resolver may remember that there is no such name (RFC 2308)."""
 ZONES: Final = ("stale.test", "failing.test", "lame.test")
+BOGUS: Final = "bogus.test"
+DNSSEC: Final = "the DNSSEC of the zone is broken"
 NOTIFY: Final = "\n    notify: second"
 
 
@@ -44,6 +46,9 @@ ns2 IN A   {SECOND}
 ns3 IN A   {THIRD}
 _acme-challenge.loop IN CNAME _acme-challenge.back
 _acme-challenge.back IN CNAME _acme-challenge.loop
+_acme-challenge.cut IN NS ns2
+*.text IN TXT "v=spf1 -all"
+*.alias IN CNAME elsewhere
 """
 
 
@@ -67,17 +72,22 @@ class Servers:
 @pytest.fixture(scope="module")
 def servers(bed: TestBed) -> Iterator[Servers]:
     port = allocator.take()
-    files = {name: zone(name) for name in ZONES}
+    files = {name: zone(name) for name in (*ZONES, BOGUS)}
 
     def server(address: str, **zones: str) -> ZoneServer:
         text = "".join(f"  - domain: {name}.test\n    {settings}\n" for name, settings in zones.items())
         broken = {"broken": "no zone file\n"}
         return ZoneServer(bed, address, port, zones=text, files=files | broken, first=FIRST, second=SECOND)
 
+    known = {**dict.fromkeys((*ZONES, BOGUS), FIRST), "gone.test": NOBODY}
     found = Servers(
-        ZoneResolver(bed, port, {**dict.fromkeys(ZONES, FIRST), "gone.test": NOBODY}),
+        ZoneResolver(bed, port, known, [BOGUS]),
         server(
-            FIRST, stale="file: stale.test\n    notify: second", failing="file: failing.test", lame="file: lame.test"
+            FIRST,
+            stale="file: stale.test\n    notify: second",
+            failing="file: failing.test",
+            lame="file: lame.test",
+            bogus="file: bogus.test",
         ),
         server(SECOND, stale="master: first", failing="file: broken"),
         server(THIRD, stale="file: stale.test", failing="file: broken"),
@@ -141,6 +151,38 @@ async def test_a_loop_of_cnames_and_a_zone_that_nobody_serves_are_told_by_a_reso
     )
 
 
+async def test_broken_dnssec_is_told_by_a_resolver_that_validates(servers: Servers) -> None:
+    view = servers.view(views=["recursive"])
+    with pytest.raises(ResolutionFailed) as failed:
+        await view.follow_cname(f"_acme-challenge.www.{BOGUS}")
+    [seen] = await view.check([TxtRecord(f"_acme-challenge.www.{BOGUS}", "wanted")])
+    for text in (str(failed.value), seen.describe()):
+        assert f"{servers.resolver.address}" in text
+        assert DNSSEC in text
+
+
+async def test_a_zone_cut_at_the_name_is_told_and_wildcards_are_not_in_the_way(bed: TestBed, servers: Servers) -> None:
+    view = servers.view()
+    [cut] = await view.check([TxtRecord("_acme-challenge.cut.stale.test", "wanted")])
+    assert not cut.complete
+    assert "_acme-challenge.cut.stale.test" in cut.describe()
+
+    name, key = bed.bind.main_key
+    provider = Rfc2136Provider(servers.first.address, tsig=TsigKey(name, key.secret, key.algorithm))
+    at_first = DnsView(
+        resolvers=[servers.resolver.address], authoritative=[servers.first.address], nameserver_port=servers.port
+    )
+    for below in ("text", "alias"):
+        record = TxtRecord(f"_acme-challenge.{below}.stale.test", "wanted")
+        [before] = await at_first.check([record])
+        assert not before.complete
+        assert await at_first.follow_cname(record.name) == record.name, "an alias that only the wildcard makes"
+        await provider.present([record])
+        [after] = await at_first.check([record])
+        assert after.complete, after.describe()
+        await provider.clean_up([record])
+
+
 def test_the_certificate_of_each_says_what_is_wrong_where(tenant: Tenant, servers: Servers) -> None:
     def solver(*authoritative: ZoneServer, **settings: Any) -> dict[str, Any]:
         spec = issuer(tenant.bed, tenant.namespace, dns_server=servers.first.address)
@@ -173,9 +215,10 @@ def test_the_certificate_of_each_says_what_is_wrong_where(tenant: Tenant, server
         "cached.stale.test": (
             "cached",
             "RecordNotVisible",
-            f"the resolver {servers.resolver.address} has no such record; {first} has it",
+            f"the resolver {servers.resolver.address} has no such record and remembers that for 10 min; {first} has it",
         ),
         "loop.stale.test": ("three", "CNAMELoop", "is a loop: _acme-challenge.loop.stale.test -> _acme-challenge.back"),
+        "web.bogus.test": ("three", "DNSLookupFailed", DNSSEC),
         "web.gone.test": ("three", "DNSLookupFailed", f"{servers.resolver.address}: {failed}"),
     }
     for name, (issuer_name, _, _) in expected.items():

@@ -84,8 +84,12 @@ class Server:
         """Write it as `parse` reads it, with the port."""
         return join_host_port(self.host, self.port)
 
-    async def endpoints(self, *, seconds: float) -> tuple[Endpoint, ...]:
+    async def endpoints(self, *, seconds: float, policy: AddressPolicy | None = None) -> tuple[Endpoint, ...]:
         """Look up its addresses (with the system's resolver, if it is a host name; see `host_names`), at most four.
+
+        Args:
+            seconds: For the look-up.
+            policy: Which addresses a host name may lead to; an address that was configured is used as it is.
 
         Raises:
             NameserverUnreachable: The host name has no address, or the lookup takes longer than `seconds`.
@@ -100,18 +104,32 @@ class Server:
         except (OSError, UnicodeError):
             # The second for what the system's resolver takes for no name at all.
             raise NameserverUnreachable(str(self), "its host name has no address") from None
-        addresses = usable_addresses(str(sockaddr[0]) for *_, sockaddr in found)
+        addresses = usable_addresses((str(sockaddr[0]) for *_, sockaddr in found), policy)
         if not addresses:
             raise NameserverUnreachable(str(self), "its host name leads to an address that no DNS server can have")
         return tuple(Endpoint(str(self), address, self.port) for address in addresses[:MAX_ADDRESSES])
 
 
-def usable_addresses(found: Iterable[str]) -> list[str]:
+def usable_addresses(found: Iterable[str], policy: AddressPolicy | None = None) -> list[str]:
     """Return addresses that came from the DNS, without duplicates and those where no public DNS server can be.
 
-    Configured addresses are not checked: a node's own DNS cache has a link-local one.
+    Configured addresses are not checked here: a node's own DNS cache has a link-local one.
+
+    Args:
+        found: The addresses.
+        policy: Which of them may be connected to; None to allow loopback addresses besides.
     """
-    return [address for address in dict.fromkeys(found) if _ADDRESSES.objection(address) is None]
+    return [address for address in dict.fromkeys(found) if (policy or _ADDRESSES).objection(address) is None]
+
+
+def objection_to(text: str, policy: AddressPolicy) -> str | None:
+    """Return what keeps a configured server's address from being connected to, or None; host names have none yet.
+
+    Raises:
+        InvalidServer: The text is no server.
+    """
+    host = Server.parse(text).host
+    return policy.objection(host) if _is_address(host) else None
 
 
 def parse_servers(texts: Sequence[str]) -> tuple[Server, ...]:

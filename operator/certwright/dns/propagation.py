@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -24,12 +25,14 @@ class ServerView:
         values: The TXT values at the name, sorted; empty when there are none or there was no answer.
         error: Why there was no usable answer; that the name does not exist is a usable answer.
         alias: The target of a CNAME at the name, which hides every TXT record there.
+        forgets_in: For how many seconds a resolver remembers that there is no record; None if that is not known.
     """
 
     server: str
     values: tuple[str, ...] = ()
     error: str | None = None
     alias: str | None = None
+    forgets_in: int | None = field(default=None, compare=False)
 
     @property
     def lack(self) -> str:
@@ -49,6 +52,7 @@ class Propagation:
         seen: One entry for each address that was asked.
         error: Why no server could be queried; otherwise None.
         pending: What the provider says while it is still distributing the record; no server is asked then.
+        is_apex: Whether the name is a zone of its own, with these servers.
     """
 
     record: TxtRecord
@@ -56,6 +60,7 @@ class Propagation:
     seen: tuple[ServerView, ...] = ()
     error: str | None = None
     pending: str = ""
+    is_apex: bool = False
 
     @property
     def cause(self) -> str:
@@ -77,6 +82,7 @@ class Propagation:
             complete=self.complete and other.complete,
             seen=(*self.seen, *other.seen),
             error=self.error or other.error,
+            is_apex=self.is_apex or other.is_apex,
         )
 
     def describe(self) -> str:
@@ -92,6 +98,10 @@ class Propagation:
         parts = [self._describe_view(view) for view in views[:_MAX_DESCRIBED]]
         if len(views) > _MAX_DESCRIBED:
             parts.append(f"and {len(views) - _MAX_DESCRIBED} more")
+        if self.is_apex:
+            parts.append(
+                "the name is a zone of its own, with these servers, so that the record has to be created there"
+            )
         return "; ".join(parts)
 
     def _describe_complete(self) -> str:
@@ -110,9 +120,17 @@ class Propagation:
         if view.alias:
             return f"{view.server} has a CNAME to {view.alias} there, which hides TXT records"
         if not view.values:
-            return f"{view.server} has no such record"
+            return f"{view.server} has no such record{self._describe_memory(view.forgets_in)}"
         others = len(view.values)
         return f"{view.server} has {others} other value{'s' if others > 1 else ''}"
+
+    @staticmethod
+    def _describe_memory(seconds: int | None) -> str:
+        if seconds is None:
+            return ""
+        # In whole minutes: another text is another write of a status.
+        minutes = math.ceil(seconds / 60)
+        return f" and remembers that for {minutes} min" if minutes > 1 else " and remembers that for a minute"
 
 
 def judge(record: TxtRecord, views: Iterable[tuple[str, ServerView]], *, unresolved: Sequence[str] = ()) -> bool:
@@ -145,19 +163,25 @@ class Look:
     Attributes:
         views: The name of each name server with what one of its addresses said.
         unresolved: Name servers without any address.
+        refused: Name servers at addresses that nobody connects to, each with the reason.
         error: Why no server could be queried; otherwise None.
+        is_apex: Whether the name is a zone of its own.
     """
 
     views: tuple[tuple[str, ServerView], ...] = ()
     unresolved: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
     error: str | None = None
+    is_apex: bool = False
 
     def at(self, record: TxtRecord) -> Propagation:
         """Return the result for one record at the name."""
-        without_address = (ServerView(name, error="its host name has no address") for name in self.unresolved)
+        lacking = ((name, "its host name has no address") for name in self.unresolved)
+        not_asked = tuple(ServerView(name, error=why) for name, why in (*lacking, *self.refused))
         return Propagation(
             record,
-            complete=judge(record, self.views, unresolved=self.unresolved),
-            seen=(*(view for _, view in self.views), *without_address),
+            complete=judge(record, self.views, unresolved=[view.server for view in not_asked]),
+            seen=(*(view for _, view in self.views), *not_asked),
             error=self.error,
+            is_apex=self.is_apex,
         )

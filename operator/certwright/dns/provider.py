@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from certwright.dns.records import TxtRecord
     from certwright.dns.zone import Zone
+    from certwright.http.addresses import AddressPolicy
     from certwright.http.message import Response, Transport
 
 MAX_ANSWER_BYTES: Final = 1 << 20
@@ -69,6 +70,7 @@ class ProviderContext:
         before_send: Called right before each message is sent; an exception prevents that. `request` calls
             it by itself.
         surroundings: Where a provider with ambient credentials finds them.
+        addresses: Where connections that the transport does not make may lead; None to allow loopback as well.
         monotonic: The clock, in seconds.
         sleep: Waits for some seconds of that clock.
     """
@@ -80,6 +82,7 @@ class ProviderContext:
         before_send: Callable[[], None] | None = None,
         *,
         surroundings: Surroundings | None = None,
+        addresses: AddressPolicy | None = None,
         trusting: Callable[[str], Transport] | None = None,
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], dt.datetime] = lambda: dt.datetime.now(dt.UTC),
@@ -93,6 +96,7 @@ class ProviderContext:
                 connection of its own and may be dropped at any time.
             before_send: See above; the transport was given it too.
             surroundings: Where a provider with ambient credentials finds them; None for this process's.
+            addresses: See above.
             trusting: Returns a transport that trusts the certificates of a bundle (PEM) in place of the public CAs; its
                 owner closes it. None if no provider here has a bundle.
             monotonic: See above.
@@ -102,6 +106,7 @@ class ProviderContext:
         self.find_zone = find_zone
         self.before_send = before_send
         self.surroundings = surroundings or Surroundings()
+        self.addresses = addresses
         self._transport = transport
         self._trusting = trusting
         self.monotonic = monotonic

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import socket
 import struct
@@ -21,12 +22,13 @@ import dns.tsig
 from certwright.dns.errors import DnsError, MalformedAnswer, NameserverUnreachable
 from certwright.dns.https import HttpsResolver, OneRequestTransport, send_https
 from certwright.dns.records import to_name
-from certwright.dns.wire import MAX_MESSAGE_BYTES, PARSING_FAILURES, LaboriousMessage, parse
+from certwright.dns.wire import MAX_MESSAGE_BYTES, PARSING_FAILURES, LaboriousMessage, parse, too_long
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.dns.endpoint import Endpoint
+    from certwright.http.addresses import AddressPolicy
     from certwright.http.message import Transport
 
 DEFAULT_TIMEOUT = 5.0
@@ -34,6 +36,10 @@ DEFAULT_TIMEOUT = 5.0
 MAX_CONCURRENT = 64
 # Datagrams that are no answer, for one question; then it is asked over TCP.
 MAX_STRAYS = 32
+
+
+class OnlyStrays(NameserverUnreachable):
+    """All that a server sent over UDP answers another question, or has another message ID."""
 
 
 class UnsignedAnswer(DnsError):
@@ -50,6 +56,8 @@ TSIG_FAILURES = (
     dns.message.UnknownTSIGKey,
     UnsignedAnswer,
 )
+
+_NO_ROUTE = frozenset({errno.ENETUNREACH, errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 _FAILURES = (*PARSING_FAILURES, OSError, EOFError)
 
@@ -71,10 +79,21 @@ class Questioner:
         timeout: Seconds for one query to one server, over UDP and TCP together.
         transport: Gives what sends queries over HTTPS; None for a connection for each query. Its time-outs count, or
             `timeout` if that is shorter.
+        addresses: Which addresses host names may lead to; None to allow loopback addresses besides.
+
+    Attributes:
+        addresses: See above.
     """
 
-    def __init__(self, *, timeout: float = DEFAULT_TIMEOUT, transport: Callable[[], Transport] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float = DEFAULT_TIMEOUT,
+        transport: Callable[[], Transport] | None = None,
+        addresses: AddressPolicy | None = None,
+    ) -> None:
         self._timeout = timeout
+        self.addresses = addresses
         self._transport = transport or OneRequestTransport
         self._slots = asyncio.Semaphore(MAX_CONCURRENT)
 
@@ -84,7 +103,7 @@ class Questioner:
         return self._timeout
 
     async def ask(
-        self, endpoint: Endpoint | HttpsResolver, name: str, rdtype: str, *, recursive: bool
+        self, endpoint: Endpoint | HttpsResolver, name: str, rdtype: str, *, recursive: bool, validate: bool = True
     ) -> dns.message.Message:
         """Query one server for one record set.
 
@@ -96,19 +115,43 @@ class Questioner:
             name: What for.
             rdtype: `TXT`, `SOA`...
             recursive: Whether the server shall ask others for us.
+            validate: Whether a resolver that knows DNSSEC shall only answer with what is signed as it should be.
 
         Raises:
             NameserverUnreachable: Neither UDP nor TCP brought an answer in time.
             MalformedAnswer: The answer is not a DNS message.
         """
-        question = dns.message.make_query(to_name(name), rdtype, flags=dns.flags.RD if recursive else 0)
+        flags = (dns.flags.RD if recursive else 0) | (0 if validate else dns.flags.CD)
+        question = dns.message.make_query(to_name(name), rdtype, flags=flags)
         async with self._slots:
             if isinstance(endpoint, HttpsResolver):
                 return await self._ask_over_https(endpoint, question)
             try:
                 return await send_udp(question, endpoint, self._timeout / 2)
-            except (dns.message.Truncated, NameserverUnreachable, MalformedAnswer):
+            except (dns.message.Truncated, NameserverUnreachable, MalformedAnswer) as error:
+                over_udp = error
+            try:
                 return await send_tcp(question, endpoint, self._timeout / 2)
+            except NameserverUnreachable as error:
+                raise _with_both(over_udp, error, endpoint) from None
+
+    async def describe_failure(
+        self, endpoint: Endpoint | HttpsResolver, name: str, rdtype: str, answer: dns.message.Message
+    ) -> str:
+        """Describe the response code of a resolver that failed, and whether it is DNSSEC that made it fail."""
+        words = describe_rcode(answer.rcode())
+        if answer.rcode() != dns.rcode.SERVFAIL:
+            return words
+        try:
+            unchecked = await self.ask(endpoint, name, rdtype, recursive=True, validate=False)
+        except DnsError:
+            return words
+        if unchecked.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return words
+        return (
+            f"{words}, and answers if it need not validate: the DNSSEC of the zone is broken, so no CA gets an answer "
+            "either. Correct its signatures, or the DS record at its parent"
+        )
 
     async def _ask_over_https(self, resolver: HttpsResolver, question: dns.message.Message) -> dns.message.Message:
         try:
@@ -172,7 +215,7 @@ async def send_tcp(
             await tcp.sendall(struct.pack("!H", len(wire)) + wire, _left(deadline))
             (length,) = struct.unpack("!H", await _read_exactly(tcp, 2, deadline))
             if length > MAX_MESSAGE_BYTES:
-                raise LaboriousMessage(f"of {length} bytes; the limit is {MAX_MESSAGE_BYTES}")
+                raise LaboriousMessage(too_long(length))
             answer = await parse(await _read_exactly(tcp, length, deadline), message)
             if not message.is_response(answer):
                 raise dns.query.BadResponse
@@ -185,8 +228,14 @@ async def _receive_datagram(
     udp: Any, message: dns.message.Message, endpoint: Endpoint, deadline: float
 ) -> dns.message.Message:
     """Wait for the answer; forged and stray datagrams are ignored, but with a key a bad answer is reported."""
-    for _ in range(MAX_STRAYS):
-        wire, _ = await udp.recvfrom(MAX_MESSAGE_BYTES, _left(deadline))
+    for number in range(MAX_STRAYS):
+        try:
+            wire, _ = await udp.recvfrom(MAX_MESSAGE_BYTES, _left(deadline))
+        except dns.exception.Timeout:
+            if not number:
+                raise
+            reason = "what it sent over UDP answers another question, or has another message ID"
+            raise OnlyStrays(str(endpoint), reason, timed_out=True) from None
         if wire[:2] != message.id.to_bytes(2, "big"):
             continue
         try:
@@ -228,6 +277,17 @@ def describe_rcode(rcode: dns.rcode.Rcode) -> str:
     return _RCODE_WORDS.get(text, f"it answered {text}")
 
 
+def _with_both(over_udp: Exception, over_tcp: NameserverUnreachable, endpoint: Endpoint) -> NameserverUnreachable:
+    """Return the error of a query over TCP with what the same query over UDP has shown."""
+    if isinstance(over_udp, dns.message.Truncated):
+        shown = f"its answer over UDP is cut off, and {over_tcp.reason}: it has to answer over TCP as well"
+    elif isinstance(over_udp, OnlyStrays):
+        shown = f"{over_udp.reason}; {over_tcp.reason}"
+    else:
+        return over_tcp
+    return NameserverUnreachable(str(endpoint), shown, timed_out=over_tcp.timed_out)
+
+
 def _typed(
     error: Exception, message: dns.message.Message, endpoint: Endpoint, protocol: str, seconds: float
 ) -> Exception:
@@ -237,6 +297,8 @@ def _typed(
         return NameserverUnreachable(str(endpoint), reason, timed_out=True)
     if isinstance(error, EOFError):
         return NameserverUnreachable(str(endpoint), f"it closed the {protocol} connection without an answer")
+    if isinstance(error, OSError) and error.errno in _NO_ROUTE and ":" in endpoint.address:
+        return NameserverUnreachable(str(endpoint), f"there is no way from here to IPv6 addresses ({protocol})")
     if isinstance(error, OSError):
         reason = os.strerror(error.errno).lower() if error.errno else type(error).__name__
         return NameserverUnreachable(str(endpoint), f"{reason} ({protocol})")

@@ -14,7 +14,6 @@ from certwright.dns.cache import ExpiringCache
 from certwright.dns.endpoint import DNS_PORT, Endpoint, Server
 from certwright.dns.errors import DnsError, ResolutionFailed
 from certwright.dns.https import SCHEME, HttpsResolver
-from certwright.dns.query import describe_rcode
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -73,7 +72,8 @@ class Resolvers:
             if answer.rcode() in _USABLE:
                 self._preferred = endpoint
                 return answer
-            failures.append(f"{endpoint}: {describe_rcode(answer.rcode())}")
+            why = await self._questioner.describe_failure(endpoint, name, rdtype, answer)
+            failures.append(f"{endpoint}: {why}")
         raise ResolutionFailed(f"no resolver could say what {rdtype} records {name} has: {'; '.join(failures)}")
 
     async def all(self) -> tuple[Resolver, ...]:
@@ -118,7 +118,7 @@ class Resolvers:
                 found.append(server)
                 continue
             try:
-                found += await server.endpoints(seconds=self._questioner.timeout)
+                found += await server.endpoints(seconds=self._questioner.timeout, policy=self._questioner.addresses)
             except DnsError as error:
                 failures.append(str(error))
         if not found:

@@ -63,15 +63,18 @@ class Survey:
                 return ServerView(server, error=error.reason)
             except DnsError as error:
                 return ServerView(server, error=str(error))
-        return self._view(name, server, answer)
+        if answer.rcode() in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
+            return self._view(name, server, answer)
+        if self._require_authority:
+            return ServerView(server, error=describe_rcode(answer.rcode()))
+        return ServerView(server, error=await self._questioner.describe_failure(endpoint, name, "TXT", answer))
 
     def _view(self, name: str, server: str, answer: dns.message.Message) -> ServerView:
-        if answer.rcode() not in (dns.rcode.NOERROR, dns.rcode.NXDOMAIN):
-            return ServerView(server, error=describe_rcode(answer.rcode()))
         if self._require_authority and not answer.flags & dns.flags.AA:
             return ServerView(server, error="it is not authoritative for the name")
         if self._follow_aliases:
-            return ServerView(server, values=_values(answer))
+            values = _values(answer)
+            return ServerView(server, values=values, forgets_in=None if values else _forgets_in(answer))
         return ServerView(server, values=_values(answer, name), alias=alias_at(name, answer))
 
 
@@ -81,6 +84,14 @@ def alias_at(name: str, answer: dns.message.Message) -> str | None:
         if rrset.rdtype == dns.rdatatype.CNAME and rrset.name == to_name(name):
             return to_text(rrset[0].target)
     return None
+
+
+def _forgets_in(answer: dns.message.Message) -> int | None:
+    """Return for how many seconds a resolver remembers that there is no record (RFC 2308 section 5), or None."""
+    times = [
+        min(rrset.ttl, rrset[0].minimum) for rrset in answer.authority if rrset.rdtype == dns.rdatatype.SOA and rrset
+    ]
+    return min(times, default=None)
 
 
 def _values(answer: dns.message.Message, name: str | None = None) -> tuple[str, ...]:

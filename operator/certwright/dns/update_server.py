@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from certwright.dns.endpoint import Endpoint, Server
     from certwright.dns.tsig import TsigKey
+    from certwright.http.addresses import AddressPolicy
 
 TransportProtocol: TypeAlias = Literal["TCP", "UDP"]
 
@@ -42,6 +43,7 @@ class UpdateServer:
         protocol: The protocol for messages.
         timeout: Seconds for one message to one address.
         before_send: Called right before each is sent, at every attempt; an exception prevents that.
+        addresses: Where the server's host name may lead to.
     """
 
     def __init__(
@@ -52,8 +54,10 @@ class UpdateServer:
         protocol: TransportProtocol,
         timeout: float,
         before_send: Callable[[], None] | None = None,
+        addresses: AddressPolicy | None = None,
     ) -> None:
         self._server = server
+        self._addresses = addresses
         self._tsig = tsig
         self._protocol = protocol
         self._timeout = timeout
@@ -82,7 +86,7 @@ class UpdateServer:
             TsigRejected: The server rejected the signature, or its own is missing or wrong.
         """
         failure: NameserverUnreachable | None = None
-        for endpoint in await self._server.endpoints(seconds=self._timeout):
+        for endpoint in await self._server.endpoints(seconds=self._timeout, policy=self._addresses):
             try:
                 answer = await self._send(message, endpoint)
             except NameserverUnreachable as error:

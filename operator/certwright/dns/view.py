@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from certwright.dns.caa import CaaSet
     from certwright.dns.propagation import Propagation
     from certwright.dns.records import TxtRecord
+    from certwright.http.addresses import AddressPolicy
     from certwright.http.message import Transport
 
 View: TypeAlias = Literal["authoritative", "recursive"]
@@ -54,6 +55,7 @@ class DnsView:
         nameserver_port: int = DNS_PORT,
         views: Iterable[View] = ("authoritative",),
         transport: Callable[[], Transport] | None = None,
+        addresses: AddressPolicy | None = None,
     ) -> None:
         """Choose the servers to query.
 
@@ -67,6 +69,8 @@ class DnsView:
             views: By whom `check` must see a record. A resolver remembers for minutes that a record was missing, so
                 resolvers are asked last: once the authoritative servers have it, if these are asked as well.
             transport: Gives what sends queries over HTTPS; None for a connection for each query.
+            addresses: Where name servers may be that the DNS names, and host names of configured ones lead to; None to
+                allow loopback addresses besides.
 
         Raises:
             InvalidServer: One of the texts is not a server.
@@ -75,7 +79,7 @@ class DnsView:
         self._views = frozenset(views)
         if not self._views or not self._views <= set(VIEWS):
             raise ValueError(f"views are one or more of {', '.join(VIEWS)}")
-        self._questioner = Questioner(timeout=timeout, transport=transport)
+        self._questioner = Questioner(timeout=timeout, transport=transport, addresses=addresses)
         self._resolvers = Resolvers(resolvers, self._questioner)
         self._authoritative = parse_servers(authoritative or ())
         self._port = nameserver_port
@@ -198,7 +202,8 @@ class DnsView:
             return Look(error=str(error))
         views = await survey.ask_all(name, zone.nameservers)
         nameservers = tuple(endpoint.name for endpoint in zone.nameservers)
-        return Look(views=tuple(zip(nameservers, views, strict=True)), unresolved=zone.unresolved)
+        seen = tuple(zip(nameservers, views, strict=True))
+        return Look(views=seen, unresolved=zone.unresolved, refused=zone.refused, is_apex=zone.name == name)
 
     async def _zone(self, apex: str) -> Zone:
         if self._authoritative:
@@ -211,31 +216,47 @@ class DnsView:
         failures = [result for result in found if isinstance(result, BaseException)]
         if failures and (len(failures) == len(found) or not all(isinstance(one, DnsError) for one in failures)):
             raise failures[0]
-        endpoints = {
-            host: [Endpoint(host, address, self._port) for address in usable_addresses(addresses)[:MAX_ADDRESSES]]
-            # One name server whose name leads nowhere leaves the others; the CA's resolver asks those, too.
-            if not isinstance(addresses, BaseException)
-            else []
+        # One name server whose name leads nowhere leaves the others; the CA's resolver asks those, too.
+        known = {
+            host: addresses if not isinstance(addresses, BaseException) else ()
             for host, addresses in zip(hosts, found, strict=True)
         }
-        return _zone_of(apex, endpoints)
+        policy = self._questioner.addresses
+        endpoints = {
+            host: [Endpoint(host, address, self._port) for address in usable_addresses(addresses, policy)]
+            for host, addresses in known.items()
+        }
+        refused = tuple(
+            (host, f"its address {addresses[0]} is none of a public DNS server")
+            for host, addresses in known.items()
+            if addresses and not endpoints[host]
+        )
+        return _zone_of(apex, {host: some[:MAX_ADDRESSES] for host, some in endpoints.items()}, refused)
 
     async def _override(self, apex: str = "") -> Zone:
         endpoints: dict[str, Sequence[Endpoint]] = {}
         for server in self._authoritative:
             try:
-                endpoints[str(server)] = await server.endpoints(seconds=self._questioner.timeout)
+                endpoints[str(server)] = await server.endpoints(
+                    seconds=self._questioner.timeout, policy=self._questioner.addresses
+                )
             except NameserverUnreachable:
                 endpoints[str(server)] = ()
         return _zone_of(apex, endpoints)
 
 
-def _zone_of(apex: str, endpoints: Mapping[str, Sequence[Endpoint]]) -> Zone:
+def _zone_of(apex: str, endpoints: Mapping[str, Sequence[Endpoint]], refused: tuple[tuple[str, str], ...] = ()) -> Zone:
     flat = tuple(endpoint for addresses in endpoints.values() for endpoint in addresses)
-    unresolved = tuple(host for host, addresses in endpoints.items() if not addresses)
+    objections = dict(refused)
+    unresolved = tuple(host for host, addresses in endpoints.items() if not addresses and host not in objections)
     if not flat:
+        if refused:
+            said = "; ".join(f"{host}: {why}" for host, why in refused)
+            raise ZoneNotFound(
+                f"no name server of {apex} can be asked: {said}. Correct the addresses of its NS records"
+            )
         what = f"the name servers of {apex or 'the zone'} have no address"
         if unresolved:
             raise ZoneNotFound(f"{what}: {', '.join(unresolved)}")
         raise ZoneNotFound(f"the zone {apex} lists no name server")
-    return Zone(apex, flat, unresolved)
+    return Zone(apex, flat, unresolved, refused)

@@ -24,6 +24,7 @@ MAX_RECORDS: Final = 256
 """Of all sections together."""
 MAX_LABELS: Final = 4096
 """Of all names together, those that compression stands for included: 50 ms of CPU."""
+REMEDY: Final = " (remove values at the name that nobody needs any more)"
 EASY_LABELS: Final = 256
 """What has no more is parsed without leaving the event loop: 3 ms at most."""
 _MAX_NAME_LABELS: Final = 127
@@ -60,6 +61,11 @@ class LaboriousMessage(DnsError):
     """A DNS message is damaged, or more work to parse than any answer to our questions can be. Says in what way."""
 
 
+def too_long(number: int) -> str:
+    """Return how a message of so many bytes is described."""
+    return f"of {number} bytes; the limit is {MAX_MESSAGE_BYTES}{REMEDY}"
+
+
 PARSING_FAILURES: Final = (dns.exception.DNSException, LaboriousMessage)
 """What `parse` raises."""
 
@@ -92,13 +98,13 @@ def measure(wire: bytes) -> Measure:
         LaboriousMessage: It has more than 16 KiB, 256 records or 4,096 labels, or its structure is damaged.
     """
     if len(wire) > MAX_MESSAGE_BYTES:
-        raise LaboriousMessage(f"of {len(wire)} bytes; the limit is {MAX_MESSAGE_BYTES}")
+        raise LaboriousMessage(too_long(len(wire)))
     if len(wire) < _HEADER.size:
         raise LaboriousMessage("of less than a header")
     _, _, questions, *sections = _HEADER.unpack_from(wire)
     records = questions + sum(sections)
     if records > MAX_RECORDS:
-        raise LaboriousMessage(f"with {records} records; the limit is {MAX_RECORDS}")
+        raise LaboriousMessage(f"with {records} records; the limit is {MAX_RECORDS}{REMEDY}")
     try:
         return Measure(records, _Walk(wire).labels_of(questions, sum(sections)))
     except (IndexError, struct.error):

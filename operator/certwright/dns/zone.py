@@ -28,11 +28,13 @@ class Zone:
         name: The name of the zone, as in `TxtRecord.name`.
         nameservers: Every address of its name servers.
         unresolved: Host names of name servers that have no address.
+        refused: Those that only have addresses that nobody connects to, each with the reason.
     """
 
     name: str
     nameservers: tuple[Endpoint, ...] = ()
     unresolved: tuple[str, ...] = ()
+    refused: tuple[tuple[str, str], ...] = ()
 
 
 async def find_apex(name: str, ask: Callable[[str, str], Awaitable[dns.message.Message]]) -> str:

@@ -179,6 +179,7 @@ class Controller:
             wake=self._wake_certificates_of,
             clock=_now,
             templates=http01.templates,
+            addresses=http01.addresses,
             records=solvers.persistent_records,
             circuits=self.circuits,
             budgets=budgets,

@@ -39,7 +39,7 @@ class Addresses(AbstractResolver):
 
     def __init__(self, nameservers: Sequence[str], policy: AddressPolicy | None = None) -> None:
         self._policy = policy or AddressPolicy()
-        self._resolvers = Resolvers(nameservers, Questioner(timeout=DEFAULT_TIMEOUT))
+        self._resolvers = Resolvers(nameservers, Questioner(timeout=DEFAULT_TIMEOUT, addresses=policy))
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC

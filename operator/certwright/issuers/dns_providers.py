@@ -185,7 +185,7 @@ class DnsProviders:
 
     def view_through(self, nameservers: tuple[str, ...]) -> DnsView:
         """Return a view through resolvers, or through the operator's own for an empty tuple. Raises `InvalidServer`."""
-        return DnsView(resolvers=nameservers or None, transport=self._transport_to_resolvers)
+        return DnsView(resolvers=nameservers or None, transport=self._transport_to_resolvers, addresses=self._addresses)
 
     async def aclose(self) -> None:
         """Drop all providers, and close the connections that they share."""
@@ -236,6 +236,7 @@ class DnsProviders:
                 self._shared_transport,
                 self._before_send,
                 surroundings=self._surroundings,
+                addresses=self._addresses,
                 trusting=self._transport_trusting,
                 monotonic=self._monotonic,
             )
@@ -251,6 +252,7 @@ class DnsProviders:
             authoritative=settings.authoritative or None,
             views=settings.views,
             transport=self._transport_to_resolvers,
+            addresses=self._addresses,
         )
         self._views[settings] = view  # at the end, as above
         while len(self._views) > MAX_VIEWS:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from certwright.acme import AcmeError
 from certwright.concurrency import KeyedLock
 from certwright.failures import NEXT_ATTEMPT, Failure, IssuanceError, classify
+from certwright.http.addresses import AddressPolicy
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.http.url import same_origin
 from certwright.issuers.account import AccountLoader, KnownAccount
@@ -28,6 +29,7 @@ from certwright.issuers.deactivation import (
     Outcome,
     deactivate,
 )
+from certwright.issuers.dns_servers import check_dns_servers
 from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
 from certwright.issuers.key_rotation import WAITING, KeyRotation, waiting_since
 from certwright.issuers.rate_limits import AccountLimits
@@ -151,6 +153,7 @@ class IssuerReconciler:
         wake: Called with an issuer's key when its Certificates should be looked at.
         clock: The present instant.
         templates: What the templates of issuers may put on solver objects.
+        addresses: Where the DNS servers that Issuers name may be.
         records: Looks after the permanent records of solvers for dns-persist-01.
         circuits: Which issuers' CAs work.
         budgets: What is left of the limits that CAs publish.
@@ -174,6 +177,7 @@ class IssuerReconciler:
         wake: Callable[[Key], None],
         clock: Callable[[], dt.datetime],
         templates: TemplatePolicy | None = None,
+        addresses: AddressPolicy | None = None,
         records: PersistentRecords | None = None,
         circuits: Circuits | None = None,
         budgets: Budgets | None = None,
@@ -190,6 +194,7 @@ class IssuerReconciler:
         self._budgets = budgets or Budgets(clock)
         self._loads: dict[Key, int] = {}
         self._templates = templates or TemplatePolicy()
+        self._addresses = addresses or AddressPolicy()
         self._kube_api = kube_api
         self._stores: dict[str, Store[Issuer] | Store[ClusterIssuer]] = {
             "Issuer": issuers,
@@ -571,6 +576,8 @@ class IssuerReconciler:
     async def _load(self, key: Key, issuer: AnyIssuer) -> _Loaded:
         spec = issuer.spec.acme
         self._templates.check(spec)
+        if key.kind == Issuer.KIND:
+            check_dns_servers(spec, self._addresses)
         await self._hold(issuer)
         if spec.account_key_rotation is None:
             return await self._load_with_key(key, issuer)

@@ -53,6 +53,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ),
     ("CAUntrusted", "InvalidCABundle"): "Set the issuer's caBundle to the certificates of the CA's web server.",
     ("CAAddressRefused",): "Correct the issuer's server.",
+    ("DNSServerRefused",): "Correct the address of the DNS server that the message names.",
     ("RateLimited",): "Wait; the time is the CA's. To order less, put more domains into one Certificate.",
     ("ValidationFailed", "OrderFailed"): "Correct what the CA says of each domain; then: kubectl certwright renew.",
     ("CAAForbids",): "Allow the CA in the domain's CAA records.",

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from certwright.dns.records import TxtRecord
     from certwright.dns.update_server import TransportProtocol
     from certwright.dns.zone import Zone
+    from certwright.http.addresses import AddressPolicy
 
 DEFAULT_TTL = 60
 DEFAULT_TIMEOUT = 10.0
@@ -85,6 +86,7 @@ class Rfc2136Config:
             protocol=self.protocol,
             zones=context.find_zone,
             before_send=context.before_send,
+            addresses=context.addresses,
         )
 
     def _tsig_key(self) -> TsigKey | None:
@@ -107,6 +109,7 @@ class Rfc2136Provider:
         ttl: int = DEFAULT_TTL,
         zones: Callable[[str], Awaitable[Zone]] | None = None,
         before_send: Callable[[], None] | None = None,
+        addresses: AddressPolicy | None = None,
     ) -> None:
         """Configure the server.
 
@@ -120,12 +123,18 @@ class Rfc2136Provider:
                 The server comes first, because it knows best which zones it has, and may have ones the world
                 does not see.
             before_send: Called right before each message is sent; an exception prevents that.
+            addresses: Where a host name may lead to; None to allow loopback addresses besides.
 
         Raises:
             InvalidServer: `nameserver` is not a server.
         """
         self._server = UpdateServer(
-            Server.parse(nameserver), tsig=tsig, protocol=protocol, timeout=timeout, before_send=before_send
+            Server.parse(nameserver),
+            tsig=tsig,
+            protocol=protocol,
+            timeout=timeout,
+            before_send=before_send,
+            addresses=addresses,
         )
         self._ttl = ttl
         self._zones = zones
