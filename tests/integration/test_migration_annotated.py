@@ -18,6 +18,7 @@ from cryptography import x509
 from harness import OperatorProcess, Tenant, tsig_secret
 from harness.migrating import (
     API,
+    DEPLOYMENT,
     UNATTENDED,
     Migration,
     running_cert_manager,
@@ -29,6 +30,8 @@ from harness.migrating import (
     wait_theirs,
 )
 from testbed.exchanges import Forward, Respond
+from testbed.gateway_api import find_gateway_definitions
+from testbed.parts.cert_manager import RESOURCES
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -356,3 +359,101 @@ def _status(code: int) -> bytes:
         "message": "no",
     }
     return json.dumps(status).encode()
+
+
+MOVER: Final = {
+    "apiVersion": "rbac.authorization.k8s.io/v1",
+    "kind": "ClusterRole",
+    "metadata": {"name": "mover"},
+    "rules": [
+        *(
+            {"apiGroups": [group], "resources": ["*"], "verbs": ["*"]}
+            for group in ("", "apps", "coordination.k8s.io", "cert-manager.io", "acme.cert-manager.io")
+        ),
+        {"apiGroups": ["certwright.io"], "resources": ["issuers", "clusterissuers"], "verbs": ["*"]},
+        {"apiGroups": ["certwright.io"], "resources": ["certificates"], "verbs": ["get", "list"]},
+    ],
+}
+"""Whoever has this may do all that a migration does, but for creating Certificates of ours."""
+
+
+def test_who_may_not_create_certificates_stops_nothing(
+    tenant: Tenant, cert_manager: CertManager, counted_ca: RecordingProxy, tmp_path: Path
+) -> None:
+    space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
+    cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
+    objects = [
+        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        their_certificate(space, "web", f"web.{space}.{bed.bind.zones[0]}", issuerRef={"name": "le"}),
+    ]
+    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    wait_theirs(bed, space)
+    cluster.apply(MOVER)
+    bed.kubectl("create", "clusterrolebinding", "mover", "--clusterrole=mover", "--user=mover")
+    kubeconfig = bed.write_kubeconfig(tmp_path / "kubeconfig", "mover", ())
+    try:
+        with Migration(bed, tmp_path, kubeconfig=kubeconfig) as migrate:
+            code, said = migrate("--apply", *UNATTENDED)
+    finally:
+        bed.kubectl("delete", "clusterrolebinding,clusterrole", "mover")
+    assert code != 0
+    assert "Nothing was stopped" in said
+    assert f"Certificate {space}/web: cannot be moved: could not write certificates.certwright.io {space}/web" in said
+    assert cert_manager.running
+    assert cluster.find_all("Certificate", space) == []
+
+
+def test_what_cert_manager_made_for_a_gateway_goes_there_and_back(
+    tenant: Tenant, cert_manager: CertManager, counted_ca: RecordingProxy, migrate: Migration
+) -> None:
+    space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
+    group, folder = "gateway.networking.k8s.io", find_gateway_definitions()
+    crds = [f"{plural}.{group}" for plural in ("gateways", "httproutes")]
+    for plural in ("gateways", "httproutes"):
+        bed.kubectl("apply", "--server-side", "-f", str(folder / f"{group}_{plural}.yaml"))
+    bed.kubectl("wait", "--for=condition=Established", *(f"crd/{one}" for one in crds))
+    argument = {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--enable-gateway-api"}
+    bed.kubectl("patch", "deployment", "cert-manager", "-n", RESOURCES, "--type=json", "-p", json.dumps([argument]))
+    try:
+        cluster.wait_for(
+            "its controllers do not look at Gateways",
+            lambda: {"runs": cert_manager.running and "--enable-gateway-api" in cert_manager.arguments},
+            lambda found: found["runs"],
+        )
+        cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
+        made = their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url)
+        bed.kubectl("apply", "-f", "-", stdin=json.dumps(made))
+        tls = {"mode": "Terminate", "certificateRefs": [{"name": "front-tls"}]}
+        listener = {"name": "web", "hostname": f"gw.{space}.{bed.bind.zones[0]}", "port": 443, "protocol": "HTTPS"}
+        gateway = {
+            "apiVersion": f"{group}/v1",
+            "kind": "Gateway",
+            "metadata": {"name": "front", "namespace": space, "annotations": {"cert-manager.io/issuer": "le"}},
+            "spec": {"gatewayClassName": "none", "listeners": [{**listener, "tls": tls}]},
+        }
+        cluster.apply(gateway)
+        cluster.wait_for("cert-manager has made no Certificate", partial(their_object, bed, space, "front-tls"), bool)
+        wait_theirs(bed, space)
+        before, orders = cluster.secret_data(space, "front-tls"), counted_ca.counts()[NEW_ORDER]
+
+        code, said = migrate("--apply", *UNATTENDED)
+        assert code == 0, said
+        found = cluster.wait_for(
+            "our shim does not look after it",
+            lambda: cluster.get("Certificate", space, "front-tls"),
+            lambda seen: "certwright-shim" in {one["manager"] for one in seen["metadata"]["managedFields"]},
+        )
+        assert [one["kind"] for one in found["metadata"]["ownerReferences"]] == ["Gateway"]
+        tenant.ready("front-tls")
+        assert cluster.secret_data(space, "front-tls") == before
+
+        code, said = migrate("--back", *UNATTENDED)
+        assert code == 0, said
+        assert cluster.find_all("Certificate", space) == []
+        wait_theirs(bed, space)
+        assert their_object(bed, space, "front-tls")["status"]["revision"] == 1
+        assert cluster.secret_data(space, "front-tls") == before
+        assert counted_ca.counts()[NEW_ORDER] == orders
+    finally:
+        cluster.apply(DEPLOYMENT)
+        bed.kubectl("delete", "crd", *crds, "--wait=false")

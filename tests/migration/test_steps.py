@@ -663,6 +663,17 @@ def rolled_out(world: World) -> dict[str, Any]:
     return deployment
 
 
+async def test_what_a_tenant_named_reaches_no_terminal_as_it_is(world: World) -> None:
+    world.put(THEIR_ISSUERS, "self", "shop", spec={"selfSigned": {}})
+    forged = {**INGRESS, "name": "\x1b]0;owned\x07" + "x" * 5000}
+    certificate(world, "inside", issuerRef={"name": "self"}, metadata={"ownerReferences": [forged]})
+    certificate(world, "lost", issuerRef={"name": "\x1b[2J"})
+    annotated(world)
+    warnings = assess(await read_inventory(world)).warnings
+    assert len(warnings) == 2
+    assert all(one.isprintable() and len(one) < 2000 for one in warnings)
+
+
 @pytest.mark.parametrize("moving", [True, False], ids=["one moves", "none moves"])
 async def test_its_shims_run_on_only_where_nothing_that_annotations_made_moves(world: World, *, moving: bool) -> None:
     deployment = rolled_out(world)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.cert_manager import Verdict, issuer_type, translate_certificate, translate_issuer
 from certwright.cert_manager.spec import mapping
 from certwright.migration.progress import named
+from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -92,7 +93,7 @@ class Assessment:
         if self.keeps_shims:
             return []
         return [
-            named(owner.get("kind"), mapping(one.source.get("metadata")).get("namespace"), owner.get("name"))
+            printable(named(owner.get("kind"), mapping(one.source.get("metadata")).get("namespace"), owner.get("name")))
             for one in self.certificates
             if not one.moves and (owner := one.annotated) is not None
         ]
@@ -129,7 +130,7 @@ def _warnings(inventory: Inventory) -> list[str]:
             "from here"
         )
     missing = {
-        str(mapping(mapping(one.get("spec")).get("issuerRef")).get("name"))
+        printable(str(mapping(mapping(one.get("spec")).get("issuerRef")).get("name")))
         for one in inventory.certificates
         if mapping(mapping(one.get("spec")).get("issuerRef")).get("group") in {None, "", "cert-manager.io"}
         and inventory.issuer_of(one) is None
