@@ -354,7 +354,7 @@ def test_two_controllers_that_undo_each_others_writes_come_to_rest(
         return {"told": [one["message"] for one in events if one["reason"] == "CertificateContested"]}
 
     told = cluster.wait_for("the two go on", undo, lambda seen: bool(seen["told"]))["told"]
-    assert "Something else keeps changing or deleting the Certificate web-tls" in told[0]
+    assert "The Certificate web-tls is changed or deleted again and again" in told[0]
     path = f"/namespaces/{tenant.namespace}/certificates/web-tls"
     writes = [call for call in api.counts().elements() if call[0] == "PATCH" and call[1].endswith(path)]
     assert len(writes) < 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import copy
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -286,6 +287,38 @@ async def test_what_something_else_undoes_every_time_is_put_back_with_growing_pa
     world.ingress(WEB, {"a-tls": ["b.test"]}, cluster_issuer="le")
     await world.look(WEB)
     assert world.names("a-tls") == ["b.test"]
+
+
+@pytest.mark.parametrize("way", ["changed", "deleted"])
+async def test_what_is_undone_before_the_answer_to_our_write_has_come_is_not_missed(way: str) -> None:
+    class Overtaken(World):
+        is_quick = False
+
+        async def apply(self, manifest: Mapping[str, Any], *, uid: str | None) -> dict[str, Any]:
+            answer = copy.deepcopy(await super().apply(manifest, uid=uid))
+            if not self.is_quick:
+                return answer
+            self.is_quick = False
+            before = self.certificates.get(Key("Certificate", "shop", "a-tls"))
+            assert before is not None
+            if way == "deleted":
+                await self.delete(before.metadata)
+                return answer
+            found = self.manifests["a-tls"]
+            self.version += 1
+            found["spec"] = {**found["spec"], "dnsNames": ["other.test"]}
+            generation = found["metadata"]["generation"] + 1
+            found["metadata"] |= {"generation": generation, "resourceVersion": str(self.version)}
+            self.certificates.put(found)
+            assert not list(self.shim.wakes(before, self.certificates.get(Key("Certificate", "shop", "a-tls"))))
+            return answer
+
+    world = Overtaken()
+    world.is_quick = True
+    world.ingress(WEB, {"a-tls": ["a.test"]}, cluster_issuer="le")
+    assert await world.look(WEB) == Result.again_in(TAKEN_SECONDS)
+    assert await world.look(WEB) == Result.ON_EVENT
+    assert world.names("a-tls") == ["a.test"]
 
 
 async def test_few_refusals_of_one_object_are_told_at_a_time() -> None:

@@ -115,6 +115,8 @@ class ShimReconciler:
         self._recorder = recorder
         self._applied = Applied()
         self._writing: set[tuple[str, str]] = set()
+        self._gone: set[str] = set()
+        """The UIDs of Certificates that went while one of their name was being written."""
         self._waiting: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
         self._waits_for: defaultdict[Key, set[tuple[str, str]]] = defaultdict(set)
         self._told: Told[tuple[Reason, str]] = Told()
@@ -181,7 +183,12 @@ class ShimReconciler:
             yield from self._waiting.get(place, ())
         elif before is not None and before.metadata.owner_references != after.metadata.owner_references:
             yield from self._waiting.get(place, ())
-        if after is not None and (place in self._writing or self._is_as_written(after)):
+        if place in self._writing:
+            # News of our own write, or of what was done to it since: told apart once it is known what was written.
+            if after is None:
+                self._gone.add(known.metadata.uid)
+            return
+        if after is not None and self._is_as_written(after):
             return
         if before is not None and after is not None and before.metadata.generation == after.metadata.generation:
             return
@@ -298,6 +305,8 @@ class ShimReconciler:
         contested = self._contest.is_contested(place, said)
         if contested and (pause := self._contest.pause(place)) > 0:
             return _contested(name), Result.again_in(pause)
+        if not self._writing:
+            self._gone.clear()
         self._writing.add(place)
         try:
             written = await self._api.apply(manifest, uid=present.metadata.uid if present is not None else None)
@@ -310,14 +319,20 @@ class ShimReconciler:
         finally:
             self._writing.discard(place)
         metadata = written["metadata"]
-        self._applied.note(place, manifest, metadata)
         self._contest.note(place, said)
+        if metadata.get("uid") in self._gone:
+            # It was deleted before the answer came.
+            return None, Result.again_in(TAKEN_SECONDS)
+        self._applied.note(place, manifest, metadata)
+        now = self._certificates.get(Key(Certificate.KIND, *place))
+        overtaken = now is not None and now.metadata.uid == metadata.get("uid") and not self._is_as_written(now)
         names = listed([*manifest["spec"]["dnsNames"], *manifest["spec"].get("ipAddresses", ())])
         if present is None:
             self._record(source, "Normal", "CreateCertificate", f"Created the Certificate {name} for {names}")
         elif present.metadata.generation != metadata.get("generation"):
             self._record(source, "Normal", "UpdateCertificate", f"Updated the Certificate {name} for {names}")
-        return (_contested(name) if contested else None), None
+        again = Result.again_in(TAKEN_SECONDS) if overtaken else None
+        return (_contested(name) if contested else None), again
 
     def _is_as_written(self, certificate: Certificate) -> bool:
         metadata = certificate.metadata
@@ -428,8 +443,8 @@ def _refused(name: str, error: Invalid | Forbidden) -> tuple[tuple[Reason, str] 
 
 def _contested(name: str) -> tuple[Reason, str]:
     message = (
-        f"Something else keeps changing or deleting the Certificate {name}; it is put back less and less often. "
-        "metadata.managedFields of the Certificate, or the API server's audit log, shows who."
+        f"The Certificate {name} is changed or deleted again and again, by something else or because an annotation "
+        "comes and goes; it is put back less and less often. Its metadata.managedFields, or the audit log, shows who."
     )
     return "CertificateContested", message
 
