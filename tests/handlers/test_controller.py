@@ -8,17 +8,18 @@ import pytest
 
 from certwright.certificates.observation import Memory
 from certwright.handlers import workers as module
+from certwright.handlers.controller import Controller
 from certwright.handlers.errors import OperatorFailed
 from certwright.kube.errors import Unavailable
 from certwright.kube.resource import CERTIFICATES, ISSUERS
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
+from certwright.shim.annotations import Defaults
+from certwright.shim.reconciler import Options as ShimOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-
-    from certwright.handlers.controller import Controller
 
 Body = dict[str, Any]
 
@@ -245,6 +246,30 @@ async def test_a_change_that_came_with_the_answer_to_our_own_write_is_looked_at(
     await asyncio.sleep(0)
     assert controller.manager.queue._queued == {WEB, OTHER}, "the one that changed, and who waited for its Secret"
     assert reconciler.looked_at == []
+
+
+async def test_so_is_the_ingress_that_the_changed_certificate_was_made_for(certificate: Callable[..., Body]) -> None:
+    controller = Controller(  # no client is needed
+        None,  # type: ignore[arg-type]
+        operator_namespace="certwright",
+        user_agent="test",
+        workers=4,
+        shim=ShimOptions(Defaults()),
+    )
+    owner = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u", "controller": True}
+
+    def made(**fields: Any) -> Body:
+        body = certificate(**fields)
+        body["metadata"]["ownerReferences"] = [owner]
+        return body
+
+    controller.certificates.put(made(version=1))
+    controller._put_certificate(made(version=5))
+    await asyncio.sleep(0)
+    assert len(controller.manager.queue) == 0
+    controller._put_certificate(made(version=7, generation=2, target="elsewhere"))
+    await asyncio.sleep(0)
+    assert Key("Ingress", "shop", "web") in controller.manager.queue._queued
 
 
 async def test_a_change_of_an_issuer_wakes_its_certificates(controller: Controller, reconciler: Reconciler) -> None:

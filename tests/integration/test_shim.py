@@ -336,6 +336,8 @@ def test_an_annotation_that_comes_and_goes_is_followed_at_a_bounded_rate(
     path = f"/namespaces/{tenant.namespace}/certificates/web-tls"
     writes = [call for call in api.counts().elements() if call[0] in {"PATCH", "DELETE"} and call[1].endswith(path)]
     assert len(writes) < 40
+    told = [one for one in cluster.events(tenant.namespace, "web") if one["type"] == "Warning"]
+    assert len(told) <= 1
     assert tenant.leaf("web-tls") == before
 
 

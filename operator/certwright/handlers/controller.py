@@ -373,6 +373,8 @@ class Controller:
         if not self.certificates.put(body) or before is None:
             return
         after = self.certificates.get(key)
+        if self._shim is not None:
+            self.manager.wake(*self._shim.wakes(before, after))
         if after is not None and changed_for_us(before, after):
             self.manager.wake(key)
             self.manager.wake(*self.certificates.keys_of_secret(key.namespace, before.spec.secret_name))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ class _Written:
     digest: str
     at: float
     again: int
+    is_told: bool = False
 
 
 class Contest:
@@ -51,11 +52,19 @@ class Contest:
         before = self._written[place]
         return min(2.0 ** (before.again - FREE_WRITES + 1), LONGEST_SECONDS) - (self._clock() - before.at)
 
+    def is_news(self, place: Place) -> bool:
+        """Whether it was not asked before in this contest: it is told once, however often the object changes."""
+        before = self._written[place]
+        self._written[place] = replace(before, is_told=True)
+        return not before.is_told
+
     def note(self, place: Place, digest: str) -> None:
         """Take in that a Certificate was written."""
         before = self._written.pop(place, None)
-        again = before.again + 1 if before is not None and self._is_same(before, digest) else 0
-        self._written[place] = _Written(digest, self._clock(), again)
+        written = _Written(digest, self._clock(), 0)
+        if before is not None and self._is_same(before, digest):
+            written = replace(written, again=before.again + 1, is_told=before.is_told)
+        self._written[place] = written
         while len(self._written) > MAX_PLACES:
             del self._written[next(iter(self._written))]
 

@@ -302,9 +302,11 @@ class ShimReconciler:
         if self._applied.is_unchanged(place, present, manifest):
             return None, None
         said = digest(manifest)
-        contested = self._contest.is_contested(place, said)
-        if contested and (pause := self._contest.pause(place)) > 0:
-            return _contested(name), Result.again_in(pause)
+        if self._contest.is_contested(place, said):
+            if self._contest.is_news(place):
+                self._warn(key, source, *_contested(name))
+            if (pause := self._contest.pause(place)) > 0:
+                return None, Result.again_in(pause)
         if not self._writing:
             self._gone.clear()
         self._writing.add(place)
@@ -331,8 +333,7 @@ class ShimReconciler:
             self._record(source, "Normal", "CreateCertificate", f"Created the Certificate {name} for {names}")
         elif present.metadata.generation != metadata.get("generation"):
             self._record(source, "Normal", "UpdateCertificate", f"Updated the Certificate {name} for {names}")
-        again = Result.again_in(TAKEN_SECONDS) if overtaken else None
-        return (_contested(name) if contested else None), again
+        return None, Result.again_in(TAKEN_SECONDS) if overtaken else None
 
     def _is_as_written(self, certificate: Certificate) -> bool:
         metadata = certificate.metadata
@@ -367,8 +368,11 @@ class ShimReconciler:
                 ("BadConfig", "More of this object cannot be served: the rest is told once this is corrected.")
             )
         for reason, message in self._told.news(key, refusals):
-            logger.warning("%s: %s: %s", key, reason, message)
-            self._record(source, "Warning", reason, message)
+            self._warn(key, source, reason, message)
+
+    def _warn(self, key: Key, source: Source, reason: Reason, message: str) -> None:
+        logger.warning("%s: %s: %s", key, reason, message)
+        self._record(source, "Warning", reason, message)
 
     def _record(self, source: Source, kind: Any, reason: Reason, message: str) -> None:
         subject = Subject(
