@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
 
 from certwright.dns import DnsError, ProviderUnreachable, UpdatesFailed
-from certwright.dns.provider import LONGEST_BUSY_SECONDS, MAX_ANSWER_BYTES, ProviderContext
+from certwright.dns.provider import LONGEST_BUSY_SECONDS, MAX_ANSWER_BYTES, MAX_LARGE, ProviderContext
 from certwright.http.errors import ConnectionFailed, HttpError, MalformedResponse, ResponseTooLarge, TimedOut, UnsafeUrl
 from certwright.http.message import Headers, Response
+from certwright.runtime.turns import TENANT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -142,6 +145,45 @@ async def test_a_week_is_not_believed() -> None:
         await context.request("GET", URL, headers=TOKEN)
     api.now = LONGEST_BUSY_SECONDS
     assert (await context.request("GET", URL, headers=TOKEN)).status == 200
+
+
+class Slow:
+    """A transport whose answers take until they may end."""
+
+    def __init__(self) -> None:
+        self.end = asyncio.Event()
+        self.at_work: Counter[str] = Counter()
+
+    async def request(
+        self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None, max_bytes: int
+    ) -> Response:
+        del method, headers, content, max_bytes
+        self.at_work[TENANT.get()] += 1
+        await self.end.wait()
+        return Response(200, body=b"{}", url=url)
+
+    async def aclose(self) -> None:
+        """Do nothing."""
+
+
+async def test_of_answers_that_may_be_long_few_are_read_at_a_time_and_fewer_of_one_tenant() -> None:
+    slow = Slow()
+
+    async def ask(tenant: str, max_bytes: int) -> None:
+        TENANT.set(tenant)
+        context = ProviderContext(_no_zone, lambda: slow)
+        await asyncio.gather(*(context.request("GET", URL, headers=TOKEN, max_bytes=max_bytes) for _ in range(5)))
+
+    tasks = [asyncio.create_task(ask("first", MAX_ANSWER_BYTES + 1))]
+    await asyncio.sleep(0.01)
+    assert slow.at_work == {"first": MAX_LARGE // 2}
+    tasks += [asyncio.create_task(ask(tenant, MAX_ANSWER_BYTES + 1)) for tenant in ("second", "third")]
+    tasks.append(asyncio.create_task(ask("usual", MAX_ANSWER_BYTES)))
+    await asyncio.sleep(0.01)
+    assert slow.at_work == {"first": 2, "second": 1, "third": 1, "usual": 5}
+    slow.end.set()
+    await asyncio.gather(*tasks)
+    assert slow.at_work.total() == 20
 
 
 def test_several_failures_wait_for_the_longest() -> None:

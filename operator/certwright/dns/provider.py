@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import time
+from contextlib import nullcontext
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final, Protocol, runtime_checkable
 
@@ -13,6 +14,7 @@ from certwright.dns.surroundings import Surroundings
 from certwright.http.errors import HttpError
 from certwright.http.retry_after import retry_after_seconds
 from certwright.http.url import host_of
+from certwright.runtime.turns import TENANT, Turns
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -24,8 +26,14 @@ if TYPE_CHECKING:
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 """A page of a zone's records is shorter."""
+MAX_LARGE: Final = 4
+"""Answers that may be longer, and are read at a time by all providers together; of one tenant half as many. A server of
+a tenant's own may let each become as long as it may be, and take a minute for it."""
 LONGEST_BUSY_SECONDS: Final = 3600.0
 """A longer Retry-After of a DNS provider is not believed: a gateway in trouble may say anything."""
+
+
+_LARGE: Final = Turns(MAX_LARGE, kept=MAX_LARGE // 2)
 
 
 class Provider(Protocol):
@@ -144,10 +152,12 @@ class ProviderContext:
             ProviderUnreachable: No answer came that can be used. Its message quotes neither headers nor bodies.
         """
         self._check_busy(counted_as)
+        place = _LARGE.place(TENANT.get()) if max_bytes > MAX_ANSWER_BYTES else nullcontext()
         try:
-            response = await self._to(url, ca_bundle).request(
-                method, url, headers=headers, content=content, max_bytes=max_bytes
-            )
+            async with place:
+                response = await self._to(url, ca_bundle).request(
+                    method, url, headers=headers, content=content, max_bytes=max_bytes
+                )
         except HttpError as error:
             raise ProviderUnreachable(
                 f"the request to the DNS provider failed: {error}", host=host_of(url), retry_after=error.retry_after
