@@ -216,7 +216,7 @@ def test_a_pod_that_a_drain_evicts_or_somebody_deletes_is_made_again(troubles: T
     identity = {"name": pod["metadata"]["name"], "namespace": troubled.namespace}
     eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": identity}
     troubled.bed.kubectl("create", "--raw", f"{place}/eviction", "-f", "-", stdin=json.dumps(eviction))
-    troubled.told(NAME, "the solver pod", "it will be created again")
+    troubled.told(NAME, "the solver pod", "the operator creates it again")
     again = wait_for_another(troubled, pod)
     troubled.goes_on()
     troubled.cluster.delete("Pod", troubled.namespace, pod["metadata"]["name"])

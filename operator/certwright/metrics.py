@@ -52,9 +52,9 @@ class _Budgets(Collector):
         return tuple(
             GaugeMetricFamily(f"certwright_rate_limit_{name}", documentation, labels=labels)
             for name, documentation in (
-                ("waiting", "Orders that wait for room in a limit of the CA."),
-                ("wait_seconds", "How long until the turn of the last of them."),
-                ("used_ratio", "The share of the limit that is used up, of whatever is used up most."),
+                ("waiting", "Orders waiting for a rate limit of the CA."),
+                ("wait_seconds", "How long until the last of them can be placed."),
+                ("used_ratio", "The used share of the limit, where it is highest."),
             )
         )
 
@@ -70,10 +70,10 @@ class Metrics:
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
-        self._leader = self._gauge("leader", "1 if this process acts: it leads, or it runs alone; else 0.")
-        self._transitions = self._gauge(
-            "lease_transitions", "How often the lease went to another holder, as it was last seen to say."
+        self._leader = self._gauge(
+            "leader", "1 if this process is active: it leads, or runs without leader election; else 0."
         )
+        self._transitions = self._gauge("lease_transitions", "Lease transitions, as last read from the Lease.")
         labels = ("namespace", "name")
         self._expiry = self._gauge(
             "certificate_expiration_timestamp_seconds",
@@ -91,7 +91,7 @@ class Metrics:
         )
         self._requests = Counter(
             "certwright_requests_total",
-            "Requests of people (spec.request) that have ended, by action and outcome.",
+            "Requests (spec.request) that have ended, by action and outcome.",
             ("action", "state"),
             registry=self.registry,
         )
@@ -129,7 +129,7 @@ class Metrics:
         )
         self._issuance = Histogram(
             "certwright_issuance_seconds",
-            "From ordering a certificate to having it in the Secret.",
+            "Time from ordering a certificate to storing it in the Secret.",
             buckets=_ISSUANCE_SECONDS,
             registry=self.registry,
         )
@@ -150,7 +150,7 @@ class Metrics:
             "certwright_rehearsals_total", "Rehearsals of renewals, by result.", ("state",), registry=self.registry
         )
         self._disabled = self._gauge(
-            "certificate_renewal_disabled", "1 if the certificate is not renewed, as its spec wants.", labels
+            "certificate_renewal_disabled", "1 if the spec disables the renewal of the certificate.", labels
         )
         self._kube = Counter(
             "certwright_kubernetes_requests_total",
@@ -175,19 +175,19 @@ class Metrics:
         )
         self._quarantined = Counter(
             "certwright_quarantines_total",
-            "Objects that held up everything and are left alone for a while, by kind.",
+            "Objects that blocked everything and are skipped for a while, by kind.",
             ("kind",),
             registry=self.registry,
         )
         self._paused_loops = Counter(
             "certwright_paused_loops_total",
-            "Looks that were put off because they came at once and without effect too often in a row, by kind.",
+            "Reconciliations delayed because they repeated immediately without effect too often, by kind.",
             ("kind",),
             registry=self.registry,
         )
         self._orphaned = Counter(
             "certwright_orphaned_records_total",
-            "Challenge records left behind in the DNS, by what became of them: found, removed, given_up.",
+            "Orphaned challenge records, by outcome: found, removed, given_up.",
             ("outcome",),
             registry=self.registry,
         )
@@ -195,7 +195,7 @@ class Metrics:
             self._orphaned.labels(outcome)
         self._reconciles = Histogram(
             "certwright_reconcile_seconds",
-            "Passes over one object, by kind.",
+            "Duration of reconciling one object, by kind.",
             ("kind",),
             buckets=_REQUEST_SECONDS,
             registry=self.registry,
@@ -204,27 +204,31 @@ class Metrics:
     def watch_queue(self, queue: WorkQueue[Any], scheduler: Scheduler[Any]) -> None:
         """Show the work queue and the scheduler from now on."""
         for name, documentation, function in (
-            ("queue_waiting", "Objects that wait to be looked at.", lambda: len(queue)),
-            ("queue_oldest_seconds", "How long the oldest of them has waited.", lambda: queue.oldest_wait),
+            ("queue_waiting", "Objects waiting in the queue.", lambda: len(queue)),
+            ("queue_oldest_seconds", "How long the oldest object in the queue has waited.", lambda: queue.oldest_wait),
             (
                 "queue_starved_seconds",
-                "How long a namespace has waited that is given no worker; 0 if each has its turns.",
+                "How long a namespace has waited without getting a worker; 0 if none has.",
                 lambda: queue.starved_wait,
             ),
-            ("queue_held", "Objects being looked at now.", lambda: queue.held),
+            ("queue_held", "Objects being reconciled now.", lambda: queue.held),
             (
                 "queue_aside",
-                "Looks that wait for a DNS provider and hold no worker.",
+                "Reconciliations that wait for a DNS provider without holding a worker.",
                 lambda: queue.aside,
             ),
-            ("queue_held_seconds", "How long the longest of these looks has taken.", lambda: queue.longest_hold),
-            ("scheduled", "Objects with a time for their next look.", lambda: len(scheduler)),
+            (
+                "queue_held_seconds",
+                "How long the longest current reconciliation has taken.",
+                lambda: queue.longest_hold,
+            ),
+            ("scheduled", "Objects scheduled for their next reconciliation.", lambda: len(scheduler)),
         ):
             self._gauge(name, documentation).set_function(function)
 
     def watch_quarantine(self, number: Callable[[], float]) -> None:
         """Show from now on how many objects are left alone."""
-        self._gauge("quarantined", "Objects that are left alone because they held up everything.").set_function(number)
+        self._gauge("quarantined", "Objects skipped because they blocked everything.").set_function(number)
 
     def watch_budgets(self, budgets: Callable[[], Mapping[tuple[str, str], tuple[int, float, float]]]) -> None:
         """Show from now on what is left of CAs' limits.
@@ -237,7 +241,7 @@ class Metrics:
 
     def watch_orphaned(self, number: Callable[[], float]) -> None:
         """Show from now on how many records are left behind in the DNS."""
-        self._gauge("orphaned_records_left", "Challenge records known to be left in the DNS.").set_function(number)
+        self._gauge("orphaned_records_left", "Orphaned challenge records in the DNS.").set_function(number)
 
     def orphaned(self, outcome: Literal["found", "removed", "given_up"], number: int = 1) -> None:
         """Count records that are left behind in the DNS."""

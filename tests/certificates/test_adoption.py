@@ -62,7 +62,7 @@ def holding(build: Build, chain: bytes) -> Body:
 
 @pytest.mark.parametrize(
     ("chain", "said"),
-    [(SELF_SIGNED, "is self-signed"), (TEMPORARY, "made by cert-manager"), (STAGED, "from a staging environment")],
+    [(SELF_SIGNED, "is self-signed"), (TEMPORARY, "that cert-manager created"), (STAGED, "from a staging environment")],
 )
 async def test_a_placeholder_is_replaced_and_stays_until_then(
     bench: Bench, build: Build, kube_api: FakeKubeApi, chain: bytes, said: str

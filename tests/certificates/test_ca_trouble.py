@@ -551,7 +551,7 @@ async def test_an_order_that_expires_says_what_the_ca_said_last(bench: Bench) ->
     bench.ca.orders[URL] = replace(bench.ca.orders[URL], expires=expired)
     await bench.run(10 * MINUTE)
     assert "OrderExpired" in bench.events
-    assert "The last that the CA said: a.example.test: dns: no TXT record" in bench.messages["OrderExpired"]
+    assert "The CA last said: a.example.test: dns: no TXT record" in bench.messages["OrderExpired"]
 
 
 async def test_an_order_that_goes_well_has_its_authorizations_read_once(bench: Bench) -> None:

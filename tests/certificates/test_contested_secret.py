@@ -94,7 +94,7 @@ async def test_a_secret_that_is_spoiled_whenever_it_is_written_costs_one_order_a
     writes = kube_api.calls.count("apply web-tls")
     assert 50 < writes < 120, "at most once in five minutes, after a few quick ones"
     assert bench.events.count("SecretContested") < writes
-    assert "deletes or changes Secret web-tls whenever it is written" in bench.messages["SecretContested"]
+    assert "deletes or changes Secret web-tls each time the operator writes it" in bench.messages["SecretContested"]
     if disturb is not deleting:
         assert "mirror" in bench.messages["SecretContested"]
 

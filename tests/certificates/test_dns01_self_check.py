@@ -86,6 +86,7 @@ async def test_caa_records_that_object_are_told_and_stop_nothing(bench: Bench) -
     assert bench.events.count("CAAWarning") == 1
     assert bench.messages["CAAWarning"] == (
         "a.example.test: let nobody issue; b.example.test: let nobody issue; c.example.test: let nobody issue "
-        "(2 more domains). The CA is asked anyway, and will probably refuse. Add the record, or use an issuer whose CA "
+        "(2 more domains). The operator asks the CA anyway, but the CA will probably refuse. Add the record, or use "
+        "an issuer whose CA "
         "the records name."
     )

@@ -257,7 +257,7 @@ async def test_ours_orders_nothing_while_it_is_held_says_why_and_goes_on_by_itse
     assert not bench.ca.orders
     held = bench.condition()
     assert (held.status, held.reason) == ("False", "ClaimedByCertManager")
-    assert f"theirs names Secret web-tls too, and its controller runs: it holds the Lease {LEASE}" in held.message
+    assert f"theirs names Secret web-tls too, and its controller is running: it holds the Lease {LEASE}" in held.message
     assert bench.events.count("ClaimedByCertManager") == 1
     bench.rival = None
     await bench.run()

@@ -82,8 +82,8 @@ HOSTILE: Final[dict[str, tuple[Change, str]]] = {
     "a name more": ({"names": (*NAMES, "evil.example")}, "also for evil.example"),
     "a wildcard more": ({"names": (*NAMES, "*.example.test")}, "also for *.example.test"),
     "a name that hides": ({"names": (*NAMES, "x\x1b[2K\r\nok.example")}, "also for x [2k ok.example,"),
-    "a CA": ({"extensions": ((x509.BasicConstraints(ca=True, path_length=None), True),)}, "that of a CA"),
-    "cert sign": ({"extensions": ((usage("digital_signature", "key_cert_sign"), True),)}, "that of a CA"),
+    "a CA": ({"extensions": ((x509.BasicConstraints(ca=True, path_length=None), True),)}, "a CA certificate"),
+    "cert sign": ({"extensions": ((usage("digital_signature", "key_cert_sign"), True),)}, "a CA certificate"),
     "for clients only": (
         {"extensions": ((x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False),)},
         "lacks server auth",

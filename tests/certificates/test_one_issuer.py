@@ -44,7 +44,9 @@ async def test_it_waits_while_its_ca_is_known_to_fail_and_says_so(bench: TwoIssu
     result = await bench.look()
     assert (len(bench.ca.orders), bench.condition("Issuing").reason) == (0, "IssuerUnavailable")
     message = bench.condition().message
-    assert message.startswith("Issuer team/ca is not used now: it has failed since 2026-06-01T12:00:00Z: no answer. ")
+    assert message.startswith(
+        "Issuer team/ca is currently not used: it has failed since 2026-06-01T12:00:00Z: no answer. "
+    )
     assert result.after is not None
     assert FIRST_PAUSE <= result.after <= FIRST_PAUSE + 15 * SECOND
     assert bench.reconciler.waiting_for(CA) == [WEB]

@@ -114,7 +114,7 @@ async def test_renew_before_of_almost_the_whole_duration_is_said_and_is_no_loop(
     await bench.run(2 * 86400)
     assert len(bench.ca.orders) == 1
     assert bench.events.count("RenewBeforeTooLong") == 1
-    said = "spec.renewBefore is not respected: it is more than nine tenths of the certificate's real lifetime, 6 days"
+    said = "spec.renewBefore is ignored: it is more than 90 % of the certificate's actual lifetime, 6 days"
     assert said in bench.condition().message
     bench.restart()
     await bench.look()

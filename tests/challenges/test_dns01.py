@@ -125,7 +125,7 @@ async def test_a_cname_leads_below_the_domain_or_to_an_allowed_zone_and_nowhere_
     if followed:
         assert await made.place(name) == target
         return
-    with pytest.raises(CnameNotAllowed, match=f"_acme-challenge.a.example is a CNAME that leads to .* {target}, "):
+    with pytest.raises(CnameNotAllowed, match=f"_acme-challenge.a.example is a CNAME that points to .* {target}, "):
         await made.place(name)
 
 

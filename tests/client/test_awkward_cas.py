@@ -163,7 +163,7 @@ class TestValidation:
         with pytest.raises(IssuanceTimedOut) as caught:
             await issue(client, ["a.example"], solvers=[Recorder()], timeout=600)
         assert caught.value.reasons == {"a.example": "dns: no TXT record found"}
-        assert "The last that the CA said: a.example: dns: no TXT record found" in str(caught.value)
+        assert "The CA last said: a.example: dns: no TXT record found" in str(caught.value)
         assert 8 <= validation.answers <= 14
         assert ca.paths().count("/authz/0") <= 20
 

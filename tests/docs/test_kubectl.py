@@ -27,7 +27,7 @@ NOTHING: Final = "ns1.example.com (192.0.2.53) has no TXT record"
 CHECKED: Final = (
     Result("pass", "API server", "https://192.0.2.1:6443 answers, version v1.37.2"),
     Result("pass", "clock", "agrees with the API server's"),
-    Result("pass", "CRD certificates.certwright.io", "is there, with the fields of this version"),
+    Result("pass", "CRD certificates.certwright.io", "exists, with the fields of this version"),
     Result("pass", "operator in certwright", "certwright-7d9c-x2x leads, serves all namespaces"),
     Result("pass", "your rights", "complete in shop"),
     Result("fail", "Issuer shop/letsencrypt", "not Ready (CAUnreachable): The CA does not answer."),

@@ -122,7 +122,7 @@ def test_a_look_that_never_ends_is_no_busy_loop(
     assert 10 < len(things.looks) < 40, "it is looked at for as long as it wants, at intervals"
     assert things.paused == len(things.looks) - 5
     (line,) = caplog.messages
-    assert line.startswith("Thing shop/one was to be looked at again at once 6 times in a row without effect")
+    assert line.startswith("Thing shop/one was reconciled again 6 times in a row without effect")
 
 
 def test_news_of_an_object_are_looked_at_at_once_whatever_its_looks_asked_for(virtual: Callable[[Any], None]) -> None:

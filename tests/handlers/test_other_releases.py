@@ -63,7 +63,7 @@ async def test_an_object_of_another_release_says_which_and_is_left_alone(world: 
     assert condition is not None
     assert condition["type"] == "OperatorConflict"
     assert "The release b/certwright of Certwright (namespace/Lease) serves this object too" in condition["message"]
-    assert "the release tools/certwright does nothing with it" in condition["message"]
+    assert "the release tools/certwright leaves it alone" in condition["message"]
 
 
 async def test_when_the_other_release_is_gone_the_object_is_taken_up_and_says_so_no_more(world: World) -> None:

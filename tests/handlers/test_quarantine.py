@@ -102,7 +102,7 @@ async def test_a_long_step_puts_an_object_into_quarantine_and_its_condition_says
     assert ward.quarantine.until(WEB, 1) == NOW + PAUSE
     condition = _condition(ward.api.body)
     assert (condition["status"], condition["reason"], condition["observedGeneration"]) == ("False", REASON, 1)
-    assert condition["message"].startswith("Looking at it took 13.4 s of CPU without a pause")
+    assert condition["message"].startswith("Reconciling it took 13.4 s of CPU without a pause")
     assert "until 2026-06-01T13:00:00Z" in condition["message"]
     assert ward.api.body["status"]["revision"] == 4
     assert {one["type"] for one in ward.api.body["status"]["conditions"]} == {"Ready", "Other"}

@@ -36,19 +36,19 @@ UNPLACED = {"type": "PodScheduled", "status": "False", "message": "0/1 nodes are
 @pytest.mark.parametrize(
     ("seen", "words"),
     [
-        (None, "the solver pod is gone"),
+        (None, "the solver pod no longer exists"),
         (pod("Running"), ""),
         (pod("Failed", reason="Evicted", message="the node had no memory"), "has failed (Evicted: the node had no"),
-        (pod("Failed"), "has failed; it will be created again"),
-        (pod("Succeeded", reason="Evicted"), "has ended (Evicted); it will be created again"),
+        (pod("Failed"), "has failed; the operator creates it again"),
+        (pod("Succeeded", reason="Evicted"), "has ended (Evicted); the operator creates it again"),
         (
             pod("Succeeded", conditions=[EVICTED]),
-            "has ended (EvictionByEvictionAPI: evicting); it will be created again",
+            "has ended (EvictionByEvictionAPI: evicting); the operator creates it again",
         ),
-        (LEAVING, "the solver pod cw-web is being removed; it will be created again"),
+        (LEAVING, "the solver pod cw-web is being removed; the operator creates it again"),
         (
             {**LEAVING, "status": {"phase": "Running", "conditions": [EVICTED]}},
-            "is being removed (EvictionByEvictionAPI: evicting); it will be created again",
+            "is being removed (EvictionByEvictionAPI: evicting); the operator creates it again",
         ),
         (
             pod("Pending", conditions=[UNPLACED]),
@@ -163,7 +163,7 @@ async def test_an_ingress_without_any_class_is_told(objects: FakeObjects, owner:
 
 
 async def test_an_edited_ingress_that_is_gone_is_told(objects: FakeObjects, owner: Owner) -> None:
-    assert "Ingress shop-front, which the issuer names, is gone" in await route_trouble(
+    assert "Ingress shop-front, which the issuer names, no longer exists" in await route_trouble(
         objects, owner, ["shop-front"], IngressRoute(edit="shop-front")
     )
 

@@ -392,7 +392,7 @@ async def test_a_pod_that_is_over_is_made_again(
     assert objects.calls == ["read Pod", "delete Pod", "create Pod"]
     del objects.held[key]
     time.now += 10
-    assert "the solver pod is gone; it will be created again" in (await solver.check(FILES))[0].describe()
+    assert "the solver pod no longer exists; the operator creates it again" in (await solver.check(FILES))[0].describe()
     assert key in objects.held
 
 

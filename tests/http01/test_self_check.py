@@ -231,7 +231,7 @@ async def test_an_address_without_a_route_from_here_is_not_held_against_the_name
     _without_route(monkeypatch, "192.0.2.1")
     [seen] = await SelfCheck(port=port).look([FILE])
     assert seen.complete
-    assert seen.remark == "there is no route from here to localhost at 192.0.2.1, where the CA may look"
+    assert seen.remark == "there is no route from here to localhost at 192.0.2.1, where the CA may connect"
     Names.hosts["localhost"] = ["192.0.2.1"]
     [seen] = await SelfCheck(port=port).look([FILE])
     assert not seen.complete
@@ -261,7 +261,7 @@ async def test_a_redirect_to_an_address_inside_that_the_host_does_not_have_is_no
     assert len(seen) == 1
     assert found.describe().startswith(
         "redirected to http://inside.test: inside.test has the private address 127.0.0.2, which localhost does not "
-        "have: no redirect is followed there"
+        "have: Certwright does not follow redirects there"
     )
 
 

@@ -245,7 +245,7 @@ async def test_a_route_that_no_gateway_takes_is_told() -> None:
     [name] = {name for _, name in objects.held}
     assert "no Gateway has accepted the TLSRoute" in await made._route_trouble([name])
     objects.held.pop(("TLSRoute", name))
-    assert await made._route_trouble([name]) == "the solver's TLSRoute is gone; it will be created again"
+    assert await made._route_trouble([name]) == "the solver's TLSRoute is gone; the operator creates it again"
 
 
 def test_a_response_is_known_again_after_a_restart() -> None:

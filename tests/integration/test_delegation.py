@@ -39,7 +39,7 @@ def test_a_cname_leads_a_cluster_issuers_records_nowhere_that_it_does_not_allow(
             reference = {"name": shared, "kind": "ClusterIssuer"}
             tenant.apply("led", f"{tenant.namespace}.example.test", issuerRef=reference)
             message = tenant.not_ready("led", "CNAMENotAllowed")["message"]
-            assert f"{label}.example.test is a CNAME that leads to another domain, {place}, " in message
+            assert f"{label}.example.test is a CNAME that points to another domain, {place}, " in message
             assert "allowedTargets" in message
             found = cluster.get("Certificate", tenant.namespace, "led") or {}
             assert "order" not in found["status"], json.dumps(found["status"])

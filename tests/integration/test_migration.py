@@ -229,7 +229,7 @@ def test_there_and_back_and_there_for_good_without_an_order(  # noqa: PLR0917 - 
     assert migrate("--apply", *UNATTENDED)[0] == 0
     code, said = migrate("--finish", *UNATTENDED)
     assert code == 0, said
-    assert "uninstall it as you installed it" in said
+    assert "uninstall it the way you installed it" in said
     cluster.wait_for(
         "cert-manager's Certificate stays", lambda: {"left": theirs(space, "web")}, lambda at: not at["left"]
     )

@@ -380,13 +380,13 @@ def test_a_cluster_issuer_serves_it_and_what_is_refused_or_somebody_elses_says_s
     cluster.wait_condition(ISSUER, space.namespace, "self", "Ready", "False", reason="InvalidConfig")
     cluster.apply(their_certificate(space.namespace, "root", host(), issuer="self"))
     found = cluster.wait_condition(CERTIFICATE, space.namespace, "root", "Ready", "False", reason="InvalidSpec")
-    assert "has no ACME" in conditions(found)["Ready"]["message"]
+    assert "is not an ACME issuer" in conditions(found)["Ready"]["message"]
     # Ours, made by somebody.
     space.apply("own", host(), issuerRef={"name": "pebble"})
     space.ready("own")
     cluster.apply(their_certificate(space.namespace, "own", host()))
     found = cluster.wait_condition(CERTIFICATE, space.namespace, "own", "Ready", "False", reason="CertificateNotOurs")
-    assert "is somebody else's" in conditions(found)["Ready"]["message"]
+    assert "was created by something else" in conditions(found)["Ready"]["message"]
     ours = cluster.get("Certificate", space.namespace, "own")
     assert ours is not None
     assert "ownerReferences" not in ours["metadata"]

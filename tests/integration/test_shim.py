@@ -188,7 +188,7 @@ def test_what_somebody_deletes_or_changes_comes_back_and_what_is_not_the_ingress
     cluster.apply(ingress(tenant, "web", {"a-tls": [a], "own-tls": [a]}, issuer="pebble", renew_before="300h"))
     tenant.ready("a-tls")
     event = wait_event(cluster, tenant.namespace, "web", "CertificateNotOurs")
-    assert "The Certificate own-tls was made by somebody else" in event["message"]
+    assert "The Certificate own-tls was created by something else" in event["message"]
     found = cluster.get("Certificate", tenant.namespace, "own-tls")
     assert found is not None
     assert found["spec"]["dnsNames"] == [b]
@@ -239,7 +239,7 @@ def test_two_ingresses_with_one_secret_have_one_certificate_and_the_other_takes_
     cluster.apply(ingress(tenant, "same", {"web-tls": [a]}, issuer="pebble"))
     cluster.apply(ingress(tenant, "more", {"web-tls": [a, b]}, issuer="pebble"))
     event = wait_event(cluster, tenant.namespace, "more", "SecretShared")
-    assert f"is that of the Ingress first too, whose Certificate counts and lacks {b}" in event["message"]
+    assert f"is that of the Ingress first too, whose Certificate applies but lacks {b}" in event["message"]
     assert not [one for one in cluster.events(tenant.namespace, "same") if one["type"] == "Warning"]
     writes = [call for call in api.counts().elements() if call[0] == "PATCH" and call[1].endswith("/web-tls")]
     cluster.delete("Ingress", tenant.namespace, "same")

@@ -102,7 +102,7 @@ def play(on: Stage) -> None:
                 space.ready(name)
                 told = wait_conflict(space, name)
                 assert f"The release {on.homes[0]}/certwright of Certwright" in told
-                assert f"the release {on.homes[1]}/certwright does nothing with it" in told
+                assert f"the release {on.homes[1]}/certwright leaves it alone" in told
             assert conflict_of(space, "Issuer", "pebble")
             assert on.ca.counts()[NEW_ORDER] == len(NAMES)
             first.stop()
@@ -147,7 +147,7 @@ def test_of_two_releases_for_all_namespaces_the_second_touches_nothing_and_says_
         tenant.apply("both", f"both.{tenant.namespace}.example.test")
         tenant.ready("both")
         told = wait_conflict(tenant, "both")
-        assert f"the release {home}/certwright does nothing with it" in told
+        assert f"the release {home}/certwright leaves it alone" in told
         assert told.startswith("The release certwright/certwright of Certwright")
         reasons = [event["reason"] for event in tenant.cluster.events(tenant.namespace, "both")]
         assert reasons.count("Issuing") == reasons.count("Issued") == 1

@@ -71,14 +71,14 @@ async def test_what_keeps_the_ca_from_issuing_is_said_with_the_record_that_lets_
     found = await forecast.objections(issuer(str(resolver)), dict.fromkeys(names, "dns-01"), {})
     assert found == {
         "www.example.test": "the CAA records of example.test let other.example issue, not ca.example or "
-        'ca.example.net; a record that lets it is: example.test. CAA 0 issue "ca.example"',
+        'ca.example.net; a record that would allow it: example.test. CAA 0 issue "ca.example"',
         "account.example.test": "the CAA records of account.example.test let ca.example issue for the account "
-        "https://ca.example/account/2 only; a record that lets it is: "
+        "https://ca.example/account/2 only; a record that would allow it: "
         'account.example.test. CAA 0 issue "ca.example"',
         "http.example.test": "the CAA records of http.example.test let ca.example issue by http-01 only; a record "
-        'that lets it is: http.example.test. CAA 0 issue "ca.example"',
+        'that would allow it: http.example.test. CAA 0 issue "ca.example"',
         "*.wild.example.test": "the CAA records of wild.example.test let nobody issue, not ca.example or "
-        'ca.example.net; a record that lets it is: wild.example.test. CAA 0 issuewild "ca.example"',
+        'ca.example.net; a record that would allow it: wild.example.test. CAA 0 issuewild "ca.example"',
     }
 
 

@@ -435,7 +435,7 @@ def test_all_tenants_are_told_of_a_cluster_issuer_only_what_concerns_all(watched
     assert obstacle is not None
     for message in (obstacle.message, watched.circuits.condition(SHARED, 1).message):
         assert ("secret-project" not in message) or is_certain
-        assert ("ca.example" if is_certain else "its CA answers that it has failed itself") in message
+        assert ("ca.example" if is_certain else "its CA reports an internal error") in message
 
 
 def test_there_are_words_for_all_tenants_for_every_failure_that_counts() -> None:

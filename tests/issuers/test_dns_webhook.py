@@ -168,7 +168,7 @@ async def test_what_was_removed_is_added_again(webhook: DnsWebhook, api: Api) ->
             Forbidden("call", status=403),
             ProviderRefused,
             (
-                "the operator may not call the DNS webhook bed.acme.bed.test: it lacks the right to create bed in the "
+                "the operator may not call the DNS webhook bed.acme.bed.test: it lacks permission to create bed in the "
                 "API group acme.bed.test, or there is no such group. With the Helm chart, list the webhook in "
                 "dns01.webhooks"
             ),

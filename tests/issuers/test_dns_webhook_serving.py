@@ -176,7 +176,7 @@ async def test_what_was_damaged_is_made_anew(
 
 async def test_what_belongs_to_others_is_left_alone(serving: WebhookServing, cluster: Cluster) -> None:
     cluster.secret = {"metadata": {"labels": {"app": "chart"}, "resourceVersion": "1"}, "data": {}}
-    assert "is somebody else's; nothing was changed" in await serving.look(WEBHOOK)
+    assert "was not created by Certwright; nothing was changed" in await serving.look(WEBHOOK)
     cluster.secret = None
     assert cluster.service is not None
     cluster.service["spec"]["service"]["name"] = "metrics-server"

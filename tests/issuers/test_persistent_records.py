@@ -339,7 +339,7 @@ async def test_a_provider_that_refuses_and_servers_that_are_silent_are_told(desk
     with pytest.raises(PersistentRecordMissing):
         await desk.need(issuer, "a.example")
     await desk.settle(issuer)
-    assert "The last try to create them failed: the DNS server ns1.example cannot be reached" in desk.message
+    assert "The last attempt to create them failed: the DNS server ns1.example cannot be reached" in desk.message
     desk.zone.silent = True
     desk.now += dt.timedelta(hours=7)
     await desk.tend(issuer)
@@ -430,7 +430,7 @@ async def test_a_zone_that_a_provider_does_not_have_keeps_no_other_solver_from_i
     await desk.tend(issuer)
     desk.now += dt.timedelta(minutes=10)
     await desk.tend(issuer)
-    assert "The last try to create them failed" in desk.message
+    assert "The last attempt to create them failed" in desk.message
 
 
 async def test_an_issuer_without_such_a_solver_is_left_alone(desk: Desk) -> None:

@@ -74,7 +74,7 @@ async def test_two_namespaces_never_share_a_service_account(client: Client) -> N
     [
         (Forbidden, InvalidCredential, "by a Role in shop, create on serviceaccounts/token for the resourceName dns"),
         (NotFound, InvalidCredential, "ServiceAccount shop/dns, which .* names in serviceAccountRef, does not exist"),
-        (Unavailable, ProviderUnreachable, "the API server gives no token for the ServiceAccount shop/dns"),
+        (Unavailable, ProviderUnreachable, "the API server issues no token for the ServiceAccount shop/dns"),
     ],
 )
 async def test_why_there_is_no_token_is_told(

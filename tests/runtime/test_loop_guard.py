@@ -105,8 +105,8 @@ def test_one_line_in_the_log_tells_of_a_row(web: Object, caplog: pytest.LogCaptu
     with caplog.at_level(logging.ERROR, logger=loop_guard.__name__):
         web.looks_within(3600)
     (line,) = caplog.messages
-    assert line.startswith("web was to be looked at again at once 6 times in a row without effect (Sleep); it waits ")
-    assert "defect of Certwright's" in line
+    assert line.startswith("web was reconciled again 6 times in a row without effect (Sleep); it now waits ")
+    assert "bug in Certwright" in line
 
 
 def test_others_are_not_concerned(web: Object) -> None:

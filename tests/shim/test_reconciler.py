@@ -159,7 +159,7 @@ async def test_a_changed_block_is_applied_and_one_that_is_gone_is_deleted() -> N
         ("UpdateCertificate", "Updated the Certificate a-tls for a.test, new.test"),
         (
             "DeleteCertificate",
-            "Deleted the Certificate b-tls: its Secret is not named any more. The Secret b-tls is kept",
+            "Deleted the Certificate b-tls: it no longer names the Secret. The Secret b-tls is kept",
         ),
     ]
 
@@ -326,7 +326,7 @@ async def test_few_refusals_of_one_object_are_told_at_a_time() -> None:
     world.ingress(WEB, {f"s{number}-tls": ["a_b.test"] for number in range(50)}, cluster_issuer="le")
     await world.look(WEB)
     assert len(world.events) == MAX_REFUSALS + 1
-    assert world.events[-1][1].startswith("More of this object cannot be served")
+    assert world.events[-1][1].startswith("This object has more problems")
 
 
 async def test_of_two_with_one_secret_the_second_is_told_of_another_issuer() -> None:
@@ -337,7 +337,7 @@ async def test_of_two_with_one_secret_the_second_is_told_of_another_issuer() -> 
     await world.look(OTHER)
     reason, said = world.events[-1]
     assert reason == "SecretShared"
-    assert "is that of the Ingress web too, whose Certificate counts and names another issuer" in said
+    assert "is that of the Ingress web too, whose Certificate applies but names another issuer" in said
     assert world.manifests["a-tls"]["spec"]["issuerRef"]["name"] == "le"
 
 
@@ -389,7 +389,7 @@ async def test_cert_managers_annotations_are_left_to_it_while_it_runs_and_come_b
     world.claimed = {("shop", "a-tls")}
     await world.look(WEB)
     assert world.manifests == {}
-    assert world.events[-1][1].startswith("Deleted the Certificate a-tls: cert-manager runs again and has one")
+    assert world.events[-1][1].startswith("Deleted the Certificate a-tls: cert-manager is running again and has one")
     # An annotation of ours beside it is not cert-manager's business.
     world.put(WEB, tls, {THEIRS: "le", OURS: "le"})
     await world.look(WEB)

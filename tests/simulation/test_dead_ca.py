@@ -85,7 +85,7 @@ def test_those_who_wait_say_so_and_their_condition_stays_the_same(outage: Outage
     waiting = {(reason, message) for _, reason, message in outage.said if reason == "IssuerUnavailable"}
     assert sum(reason == "IssuerUnavailable" for _, reason, _ in outage.said) > 0.97 * len(outage.said)
     ((_, message),) = waiting
-    assert message.startswith("ClusterIssuer issuer-2 is not used now: it has failed since 2026-")
+    assert message.startswith("ClusterIssuer issuer-2 is currently not used: it has failed since 2026-")
     assert message.endswith("One order at a time tries it, and the others follow once it works.")
 
 

@@ -263,7 +263,7 @@ class PollTimedOut(AcmeError):
         if reasons:
             shown = "; ".join(f"{name}: {reason}" for name, reason in list(reasons.items())[:_SHOWN_REASONS])
             more = len(reasons) - _SHOWN_REASONS
-            message += f". The last that the CA said: {shown}" + (f"; and {more} more" if more > 0 else "")
+            message += f". The CA last said: {shown}" + (f"; and {more} more" if more > 0 else "")
         return PollTimedOut(message, url=self.url, status=self.status, retry_after=self.retry_after, reasons=reasons)
 
 

@@ -24,7 +24,7 @@ TRIAL: Final = "certwright.io/migration-trial"
 BESIDE: Final = "certwright.io/beside-cert-manager"
 """On a Certificate of ours: the UID of cert-manager's Certificate for the same Secret that is known to issue nothing.
 
-The migration sets it where cert-manager's controller runs on without its ACME controllers.
+The migration sets it where cert-manager's controller keeps running without its ACME controllers.
 """
 
 TEMPORARY_CERTIFICATE: Final = f"{GROUP}/issue-temporary-certificate"

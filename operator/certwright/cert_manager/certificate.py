@@ -42,8 +42,8 @@ _REFUSED: Final = {
 """Fields that keep a Certificate there if they say anything: why, and what to do."""
 _LEFT_OUT: Final = {
     "signatureAlgorithm": (
-        "the algorithm that signs the request",
-        "the key decides; about the signature of the certificate the CA decides, there too",
+        "the signature algorithm of the CSR",
+        "follows from the key; the CA chooses that of the certificate, as with cert-manager",
     ),
     "revisionHistoryLimit": (
         "how many CertificateRequests are kept",
@@ -122,7 +122,7 @@ def _issuer(reference: Mapping[str, Any], found: Mapping[str, Any] | None, ours:
         )
         return
     if found is not None and (held := issuer_type(found)) != "acme":
-        what = f"is of type {held}, which has no ACME" if held else "has no type"
+        what = f"is of type {held}, which is not an ACME issuer" if held else "has no type"
         notes.refuse("spec.issuerRef", f"{kind} {name} {what}", _ACME_ELSEWHERE)
         return
     ours["issuerRef"] = {"name": name, "kind": kind}

@@ -33,7 +33,7 @@ SAME: Final = frozenset(
 """Fields of `spec.acme` of the same name and meaning."""
 _REMEDIES: Final = {
     "ca": "keep it with cert-manager, or put an ACME CA in front of the CA, such as step-ca",
-    "selfSigned": "keep it with cert-manager; a certificate that vouches for itself needs no CA",
+    "selfSigned": "keep it with cert-manager; a self-signed certificate needs no CA",
     "vault": "keep it with cert-manager, or use Vault's own ACME server (Vault 1.14 and later)",
     "venafi": "keep it with cert-manager, or use the ACME server of the product",
 }
@@ -62,7 +62,7 @@ def translate_issuer(manifest: Mapping[str, Any], *, flags: ControllerFlags | No
     spec = mapping(manifest.get("spec"))
     held = issuer_type(manifest)
     if held != "acme":
-        what = f"an issuer of type {held} has no ACME" if held else "names no type of issuer"
+        what = f"an issuer of type {held} is not an ACME issuer" if held else "names no type of issuer"
         notes.refuse(f"spec.{held}" if held else "spec", what, _REMEDIES.get(held or "", ""))
         return finished(source, None, notes)
     for name in spec:

@@ -37,7 +37,11 @@ def rest_until_room(shortage: Shortage, observation: Observation) -> AwaitRoom:
     """Return the rest until there is room, which says what is used up and when it is this one's turn."""
     issuer = observation.ready_issuer
     used = f" ({shortage.used})" if shortage.used else ""
-    ahead = f" {shortage.ahead} other{'s' * (shortage.ahead != 1)} of this limit come first." if shortage.ahead else ""
+    ahead = (
+        f" {shortage.ahead} other{'s' * (shortage.ahead != 1)} waiting for this limit come first."
+        if shortage.ahead
+        else ""
+    )
     return AwaitRoom(
         shortage.until,
         f"{issuer.spec.server} would refuse this order: {shortage.limit} is used up{used}. Nothing was sent.{ahead} "

@@ -102,7 +102,9 @@ def _or_too_often(observation: Observation, failure: Failure, now: dt.datetime) 
     limit = FINALIZED_CA_TRIES if _is_finalized(observation) else CA_TRIES
     if not beyond and tries < limit:
         return failure
-    return replace(failure, kind="attempt", message=f"{failure.message} The order is given up after {tries} tries.")
+    return replace(
+        failure, kind="attempt", message=(f"{failure.message} The operator abandons the order after {tries} tries.")
+    )
 
 
 def _tries(observation: Observation, step: Act, failure: Failure) -> int:

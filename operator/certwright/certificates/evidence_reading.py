@@ -99,5 +99,5 @@ def _unproven(name: str, why: str) -> IssuanceError:
     return IssuanceError(
         "RevocationRefused",
         f"The certificate in Secret {name} is not revoked, because {why}. The operator revokes a certificate only if "
-        "its private key is in the Secret as well: anybody could put another's certificate there.",
+        "the Secret also holds its private key: anyone could put someone else's certificate there.",
     )

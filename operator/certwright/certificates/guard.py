@@ -184,7 +184,7 @@ class CertManagerGuard:
                     watching = group.create_task(self._watches.run())
                     await self._wait_settled(self._watches)
                 elif self._is_live is False and watching is not None:
-                    logger.info("cert-manager's controller no longer runs: nothing is left to it any more")
+                    logger.info("cert-manager's controller is no longer running: Certwright serves all Secrets again")
                     watching.cancel()
                     await asyncio.wait([watching])
                     watching = self._watches = None
@@ -201,14 +201,14 @@ class CertManagerGuard:
             if str(error) != self._failure:
                 needs = ". The service account needs list for leases (coordination.k8s.io)"
                 advice = needs if isinstance(error, Forbidden) else ""
-                logger.warning("cannot see whether cert-manager's controller runs: %s%s", error, advice)
+                logger.warning("cannot determine whether cert-manager's controller is running: %s%s", error, advice)
             self._failure = str(error)
             # Without the right it never can be told: what is asked of us is done, as without the guard.
             return False if isinstance(error, Forbidden) and self._is_live is None else self._is_live
         self._failure = ""
         if live and not self._is_live:
             logger.info(
-                "cert-manager's controller holds the Lease %s: Secrets that its Certificates name are left to it",
+                "cert-manager's controller holds the Lease %s: leaving Secrets that its Certificates name to it",
                 self._presence.lease,
             )
         return live

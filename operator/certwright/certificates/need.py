@@ -217,7 +217,7 @@ def _revocation_need(observation: Observation, secret: SecretFacts) -> Need | No
         return Need("Revoked", f"{what} is revoked ({revocation.reason})")
     if is_spoiled(revocation):
         return Need("Revoked", f"the private key in Secret {secret.name} is compromised")
-    return Need("ToBeRevoked", f"{what} is to be revoked ({revocation.reason}) once it is replaced")
+    return Need("ToBeRevoked", f"{what} will be revoked ({revocation.reason}) once it is replaced")
 
 
 def _renewal_refusal(observation: Observation, why: str) -> Refusal | None:

@@ -34,9 +34,9 @@ def ownership_problem(observation: Observation) -> OwnershipProblem | None:
     if rival is not None:
         return OwnershipProblem(
             "ClaimedByCertManager",
-            f"cert-manager's Certificate {rival.name} names Secret {observation.certificate.spec.secret_name} too, and "
-            f"its controller runs: it holds the Lease {rival.lease}. Certwright changes nothing "
-            "while both are so. Delete one of the two Certificates, or move it: kubectl certwright migrate.",
+            f"cert-manager's Certificate {rival.name} names Secret {observation.certificate.spec.secret_name} too, "
+            f"and its controller is running: it holds the Lease {rival.lease}. Certwright changes nothing until one "
+            "of the two ends. Delete one of the two Certificates, or move it: kubectl certwright migrate.",
         )
     if observation.other_owner is not None:
         return OwnershipProblem(
@@ -58,11 +58,14 @@ def _name_problem(certificate: Certificate, secret: SecretFacts | None) -> Owner
         message = f"Secret {name} holds {secret.holds}. It was left untouched. Choose another secretName."
         return OwnershipProblem("SecretNotOurs", message)
     if name.startswith(PENDING_PREFIX):
-        message = f"Names that start with {PENDING_PREFIX} are for the keys of open orders. Choose another secretName."
+        message = (
+            f"Names that start with {PENDING_PREFIX} are reserved for the keys of open orders. Choose another "
+            f"secretName."
+        )
         return OwnershipProblem("SecretNotOurs", message)
     if name.startswith(REVISIONS_PREFIX):
         message = (
-            f"Names that start with {REVISIONS_PREFIX} are for revisions that are kept. Choose another secretName."
+            f"Names that start with {REVISIONS_PREFIX} are reserved for kept revisions. Choose another secretName."
         )
         return OwnershipProblem("SecretNotOurs", message)
     return None
@@ -75,8 +78,8 @@ def _controller_problem(certificate: Certificate, secret: SecretFacts | None) ->
         return None
     return OwnershipProblem(
         "SecretNotOurs",
-        f"Secret {certificate.spec.secret_name} is controlled by {controller[0]} {controller[1]}, and one object at "
-        "most can control it. It was left untouched. Unset secretOwnerReference, or choose another secretName.",
+        f"Secret {certificate.spec.secret_name} is controlled by {controller[0]} {controller[1]}, and only one "
+        "object can control it. It was left untouched. Unset secretOwnerReference, or choose another secretName.",
     )
 
 

@@ -188,7 +188,7 @@ def _rehearse(observation: Observation, now: dt.datetime) -> Step | None:
         return pause
     tries_again = order is None and observation.memory.rehearsing.failures > 0
     if begins or tries_again:
-        return Rehearse(StartOrder("Rehearsal", "the renewal is tried ahead of its time", is_scheduled=True))
+        return Rehearse(StartOrder("Rehearsal", "the renewal is tried ahead of time", is_scheduled=True))
     if state is not None and not state.started_time <= now <= state.started_time + LONGEST_REHEARSAL:
         return EndRehearsal("It was not done within two hours.")
     return _continue_rehearsal(observation, now)
@@ -314,9 +314,10 @@ def _await_calm(observation: Observation, what: str, now: dt.datetime) -> Step |
     if until is None:
         return None
     message = (
-        f"Something else deletes or changes Secret {observation.certificate.spec.secret_name} whenever it is written: "
-        f"{what}.{changed_by(observation)} The operator writes it again, at most once in five minutes. Find out what "
-        "it is, and stop it."
+        f"Something else deletes or changes Secret {observation.certificate.spec.secret_name} each time the "
+        f"operator writes it: "
+        f"{what}.{changed_by(observation)} The operator writes it again, at most once in five minutes. Find the "
+        "cause, and stop it."
     )
     return AwaitCalm(until, message)
 
@@ -374,7 +375,8 @@ def _order_not_loaded(observation: Observation, now: dt.datetime) -> Step | None
 def _waiting_for(choice: Choice) -> str:
     candidate = choice.candidate
     return (
-        f"{candidate.key} is not used now: {candidate.why_not}. One order at a time tries it, and the others follow "
+        f"{candidate.key} is currently not used: {candidate.why_not}. One order at a time tries it, and the others "
+        f"follow "
         "once it works."
     )
 

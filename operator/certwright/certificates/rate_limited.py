@@ -37,7 +37,7 @@ def rest_until(turn: Turn, observation: Observation, limit: RateLimit) -> AwaitR
         turn.look,
         turn.at,
         f"{issuer.key} must not send more requests to {issuer.spec.server} for now: its account has reached a rate "
-        f"limit, and all its Certificates wait until {rfc3339(everybody)}.{said} The turn of this one comes at about "
+        f"limit, and all its Certificates wait until {rfc3339(everybody)}.{said} This Certificate's turn is at about "
         f"{rfc3339(turn.at)}.",
     )
 

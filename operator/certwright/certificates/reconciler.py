@@ -477,8 +477,8 @@ class CertificateReconciler:
         order = certificate.status.order
         records = sorted({one.record.name for one in order.authorizations if one.record} if order else ())
         message = (
-            "status.order is not as the operator wrote it, or the issuer's account key was replaced. The order is not "
-            f"continued, and no records are removed because of it (it names {listed(records)})."
+            "status.order is not as the operator wrote it, or the issuer's account key was replaced. The operator "
+            f"neither continues the order nor removes its records ( {listed(records)})."
         )
         logger.warning("%s: %s", certificate.display_name, message)
         self._tools.recorder.record(observation.subject, "Warning", "OrderNotOurs", message)
@@ -816,8 +816,8 @@ def _too_late(step: Act, observation: Observation) -> IssuanceError:
     seconds = _longest_aside(step) if is_aside() else LONGEST_STEP_SECONDS
     return IssuanceError(
         "DeadlineExceeded",
-        f"The step {type(step).__name__} took longer than {seconds:g} s and was interrupted, so that "
-        f"others get their turn. {server} or a DNS server that {observation.issuer_key} names answers "
+        f"The step {type(step).__name__} took longer than {seconds:g} s and was interrupted to let others proceed."
+        f" {server} or a DNS server that {observation.issuer_key} names answers "
         "slowly.",
         costly=isinstance(step, StartOrder),
     )

@@ -153,7 +153,7 @@ def _after_failure(observation: Observation, tools: Tools, step: Act, error: Exc
             rehearsing=replace(observation.memory.rehearsing, not_before=error.turn.look, since=now)
         )
     if isinstance(error, BudgetWait):
-        return ended(observation, tools, "Failed", f"The limits of its CA leave no room for it: {error}.")
+        return ended(observation, tools, "Failed", f"The rate limits of its CA do not allow it: {error}.")
     failure = classify(error, now)
     if not failure.expected:
         logger.error("%s: unexpected error in a rehearsal", observation.certificate.display_name, exc_info=error)

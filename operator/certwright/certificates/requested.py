@@ -129,7 +129,7 @@ def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -
     begun, note = entry.started_time, observation.memory.note
     if begun is not None and now - begun > PATIENCE:
         why = note.message if note is not None else "Nothing is known about why."
-        return Outcome("Failed", f"Not finished within a day, so it is given up. {why}")
+        return Outcome("Failed", f"Not finished within a day; the operator gives up. {why}")
     return None
 
 

@@ -39,7 +39,9 @@ MAX_SERIAL_DIGITS: Final = 64
 """RFC 5280 allows 40; a Secret that someone else filled may hold anything."""
 RENEWAL_REASONS: Final = frozenset({"Renewal", "Requested", "ToBeRevoked"})
 """Needs that leave the certificate in the Secret as good as it was."""
-PAUSE_MESSAGE: Final = "spec.paused is set: nothing is ordered, presented or written. What exists is kept."
+PAUSE_MESSAGE: Final = (
+    "spec.paused is set: the operator orders, presents and writes nothing. Everything that exists is kept."
+)
 QUIET: Final = dt.timedelta(seconds=5)
 """While an order is open its small steps are written no oftener than this: most orders are done by then."""
 

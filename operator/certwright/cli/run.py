@@ -184,8 +184,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="certwright run",
         description="Run the operator: watch Certificates and issuers, and bring certificates into Secrets.",
-        epilog="Every option has an environment variable: --log-format is CERTWRIGHT_LOG_FORMAT. What is given on the "
-        "command line counts.",
+        epilog="Every option has an environment variable: --log-format is CERTWRIGHT_LOG_FORMAT. Command-line "
+        "options take precedence.",
     )
     add = parser.add_argument
     add(
@@ -224,22 +224,22 @@ def _parser() -> argparse.ArgumentParser:
         metavar="NUMBER",
         type=_number(2, 256),
         default=_env("WORKERS") or "32",
-        help="objects looked at at the same time, 2 to 256 (default: %(default)s)",
+        help="objects to process at the same time, 2 to 256 (default: %(default)s)",
     )
     add(
         "--dns-webhook-serving",
         metavar="GROUP=NAMESPACE/SERVICE/SECRET",
         action="append",
-        help="DNS webhook whose serving certificate to make, in this Secret beside its Service; its APIService gets "
-        "the CA; may be given several times, in the variable separated by commas (default: none)",
+        help="DNS webhook whose serving certificate to create, in this Secret next to its Service, with the CA in "
+        "its APIService; may be given several times, in the variable separated by commas (default: none)",
     )
     for kind, ambient, which in (("cluster-issuer", "true", "ClusterIssuers"), ("issuer", "false", "Issuers")):
         add(
             f"--{kind}-ambient-credentials",
             **_SWITCH,
             default=_env(f"{kind.replace('-', '_').upper()}_AMBIENT_CREDENTIALS") or ambient,
-            help=f"whether DNS providers of {which} that name no credentials use those of the place where the operator "
-            "runs, such as an IAM role or a workload identity (default: %(default)s)",
+            help=f"whether DNS providers of {which} without credentials use the operator's own,"
+            " such as an IAM role or a workload identity (default: %(default)s)",
         )
     add(
         "--solver-image",
@@ -253,7 +253,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="POLICY",
         type=_one_of("Always", "IfNotPresent", "Never"),
         default=_env("SOLVER_IMAGE_PULL_POLICY") or "IfNotPresent",
-        help="when they pull it: Always, IfNotPresent or Never (default: %(default)s)",
+        help="its pull policy: Always, IfNotPresent or Never (default: %(default)s)",
     )
     add(
         "--solver-resources",
@@ -313,7 +313,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         type=_number(1, 65535),
         default=_env("TLS_ALPN01_PORT") or "443",
-        help="port at which the CA asks for tls-alpn-01, where self-checks ask too: 443 for all but test CAs (default: "
+        help="port that the CA and self-checks connect to for tls-alpn-01: 443 except with test CAs (default: "
         "%(default)s)",
     )
     add(
@@ -321,8 +321,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="PORT",
         type=_number(1, 65535),
         default=_env("HTTP01_PORT") or "80",
-        help="port at which the CA asks for http-01, where self-checks ask too: 80 for all but test CAs (default: "
-        "%(default)s)",
+        help="port that the CA and self-checks connect to for http-01: 80 except with test CAs (default: %(default)s)",
     )
     add(
         "--allow-loopback",
@@ -343,51 +342,51 @@ def _parser() -> argparse.ArgumentParser:
         metavar="auto|true|false",
         type=_one_of("auto", "true", "false"),
         default=_env("SHIM_CERT_MANAGER_ANNOTATIONS") or "auto",
-        help="whether the annotations of cert-manager count as well; auto: while no controller of cert-manager runs in "
+        help="whether to use cert-manager's annotations too; auto: unless cert-manager's controller is running in "
         "the cluster (default: %(default)s)",
     )
     add(
         "--shim-default-issuer",
         metavar="KIND/NAME",
         default=_env("SHIM_DEFAULT_ISSUER"),
-        help="issuer of Ingresses with kubernetes.io/tls-acme, such as ClusterIssuer/letsencrypt (default: none, and "
-        "that annotation does not count)",
+        help="issuer of Ingresses with kubernetes.io/tls-acme, such as ClusterIssuer/letsencrypt (default: none; "
+        "that annotation is ignored)",
     )
     add(
         "--cert-manager-guard",
         **_SWITCH,
         default=_env("CERT_MANAGER_GUARD") or "false",
-        help="whether Certificates wait whose Secret a Certificate of cert-manager names as well, while cert-manager's "
-        "controller runs; without a value: true (default: %(default)s)",
+        help="whether to leave Secrets that cert-manager's Certificates name to cert-manager while its controller is "
+        "running; without a value: true (default: %(default)s)",
     )
     add(
         "--cert-manager-leader-election-namespace",
         metavar="NAMESPACE",
         default=_env("CERT_MANAGER_LEADER_ELECTION_NAMESPACE") or LEASE_NAMESPACE,
-        help="namespace of the Lease by which cert-manager's controller is seen to run: what its "
-        "--leader-election-namespace says (default: %(default)s)",
+        help="namespace of the Lease of cert-manager's controller: its --leader-election-namespace"
+        " (default: %(default)s)",
     )
     add(
         "--serve-cert-manager-objects",
         **_SWITCH,
         default=_env("SERVE_CERT_MANAGER_OBJECTS") or "false",
-        help="whether Certificates, Issuers and ClusterIssuers of cert-manager.io are served by Certwright's, and "
-        "their status is kept, while no controller of cert-manager runs in the cluster; without a value: "
+        help="whether to serve Certificates, Issuers and ClusterIssuers of cert-manager.io and write their status, "
+        "unless cert-manager's controller is running in the cluster; without a value: "
         "true (default: %(default)s)",
     )
     add(
         "--cert-manager-arguments",
         metavar="TEXT",
         default=_env("CERT_MANAGER_ARGUMENTS"),
-        help="what the controller of cert-manager was started with, for its objects to mean the same, such as "
-        "'--dns01-recursive-nameservers=192.0.2.53:53 --enable-certificate-owner-ref'; those that change nothing are "
-        "passed over (default: none)",
+        help="arguments of cert-manager's controller that change the meaning of its objects, such as "
+        "'--dns01-recursive-nameservers=192.0.2.53:53 --enable-certificate-owner-ref'; others are ignored"
+        " (default: none)",
     )
     add(
         "--cert-manager-metrics",
         **_SWITCH,
         default=_env("CERT_MANAGER_METRICS") or "false",
-        help="whether the objects of cert-manager that are served are shown in metrics with cert-manager's names too, "
+        help="whether to also show the served objects in cert-manager's metrics, "
         "such as certmanager_certificate_ready_status; without a value: true (default: %(default)s)",
     )
     add(
@@ -414,14 +413,14 @@ def _parser() -> argparse.ArgumentParser:
         metavar="LEVEL",
         type=_one_of("debug", "info", "warning", "error"),
         default=_env("LOG_LEVEL") or "info",
-        help="least level: debug, info, warning or error (default: %(default)s)",
+        help="lowest level to log: debug, info, warning or error (default: %(default)s)",
     )
     add(
         "--log-format",
         metavar="FORMAT",
         type=_one_of("json", "text"),
         default=_env("LOG_FORMAT") or ("text" if sys.stderr.isatty() else "json"),
-        help="form of the log lines: json or text (default: text on a terminal, else json)",
+        help="log format: json or text (default: text on a terminal, else json)",
     )
     return parser
 

@@ -127,7 +127,7 @@ class CnameNotAllowed(DnsError):
         self.allowed = tuple(allowed)
         self.names = (owner,)
         where = f"outside of {', '.join(self.allowed)}" if allowed else "and the solver has no allowedTargets"
-        super().__init__(f"{owner} is a CNAME that leads to another domain, {target}, {where}")
+        super().__init__(f"{owner} is a CNAME that points to another domain, {target}, {where}")
 
 
 class ZoneNotFound(DnsError):

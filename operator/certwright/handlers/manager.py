@@ -101,8 +101,8 @@ class Manager:
         if starved < STARVED_SECONDS:
             return None
         return (
-            f"no worker was free for a namespace in {starved:.0f} s: all hold objects that take long "
-            f"({self.queue.held}, the longest for {self.queue.longest_hold:.0f} s)"
+            f"no worker was free for a namespace in {starved:.0f} s: all are busy with slow objects ("
+            f"{self.queue.held}, the longest for {self.queue.longest_hold:.0f} s)"
         )
 
     @property

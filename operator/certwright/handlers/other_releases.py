@@ -87,8 +87,8 @@ class OtherReleases:
             return False
         self._refused.add(key)
         message = (
-            f"The release {keeper} of Certwright (namespace/Lease) serves this object too and was there first, so "
-            f"the release {self._claims.own} does nothing with it. Give each release namespaces of its own (chart "
+            f"The release {keeper} of Certwright (namespace/Lease) serves this object too and is older, so the "
+            f"release {self._claims.own} leaves it alone. Give each release its own namespaces (chart "
             "value namespaces), or uninstall one of them."
         )
         if self._told.get(key) != message:

@@ -165,9 +165,9 @@ class Quarantine:
         now, metadata = self._clock(), body["metadata"]
         held = _Held(now + PAUSE, metadata["generation"], rfc3339(now))
         message = (
-            f"Looking at it took {seconds:.1f} s of CPU without a pause, which holds up everything else. Certwright "
-            f"leaves it alone until {rfc3339(held.until)}, or until its spec or its Secret changes. This is a defect "
-            "of Certwright's: please report it. The last good certificate is kept."
+            f"Reconciling it took {seconds:.1f} s of CPU without a pause, which blocked everything else. Certwright "
+            f"skips it until {rfc3339(held.until)}, or until its spec or its Secret changes. This is a bug in "
+            "Certwright: please report it. The last good certificate is kept."
         )
         conditions = [one for one in (body.get("status") or {}).get("conditions") or () if one.get("type") != READY]
         conditions.append(

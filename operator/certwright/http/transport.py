@@ -330,7 +330,7 @@ async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
                 if is_error:
                     return bytes(body[:max_bytes])
                 raise ResponseTooLarge(
-                    f"{host_of(url)} sent more than {max_bytes} bytes, which no honest answer needs",
+                    f"{host_of(url)} sent more than {max_bytes} bytes, more than any valid answer needs",
                     host=host_of(url),
                 )
     except httpx.HTTPError:

@@ -188,8 +188,8 @@ class Rounds(AbstractResolver):
         if inside:
             raise OSError(
                 None,
-                f"{host[:MAX_SHOWN_HOST]} has the private address {inside[0]}, which {self._host} does not have: no "
-                "redirect is followed there",
+                f"{host[:MAX_SHOWN_HOST]} has the private address {inside[0]}, which {self._host} does not have: "
+                "Certwright does not follow redirects there",
             )
 
 

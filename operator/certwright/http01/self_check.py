@@ -173,7 +173,7 @@ async def _read(answer: aiohttp.ClientResponse, most: int) -> bytes:
 
 def _sighting(file: FileResponse, finding: Finding, rounds: Rounds) -> HttpSighting:
     unasked = [f"{host} at {address}" for host, found in rounds.unroutable.items() for address in found]
-    remark = f"there is no route from here to {listed(unasked)}, where the CA may look" if unasked else ""
+    remark = f"there is no route from here to {listed(unasked)}, where the CA may connect" if unasked else ""
     return HttpSighting(
         file,
         finding.complete,

@@ -81,7 +81,7 @@ class TlsSelfCheck:
         seen = "the validation certificate" if complete else listed(wrong) or "no address can be reached from here"
         if wrong and right:
             seen += f", while {' and '.join(right)} answered as expected: a CA may ask any of them"
-        remark = f"there is no route from here to {listed(unroutable)}, where the CA may look" if unroutable else ""
+        remark = f"there is no route from here to {listed(unroutable)}, where the CA may connect" if unroutable else ""
         return HttpSighting(response, complete=complete, seen=seen, remark=remark)
 
     async def _addresses(self, host: str) -> list[str]:

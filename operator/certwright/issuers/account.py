@@ -138,8 +138,8 @@ class AccountLoader:
     def _replaced(self, why: str) -> IssuanceError:
         return IssuanceError(
             "AccountKeyReplaced",
-            f"The account key in Secret {self.keys.name} {why}: the CA knows the account by another key. Put the "
-            "present key there, and stop what writes the old one; or, for a new account, name another Secret in "
+            f"The account key in Secret {self.keys.name} {why}: the account has another key at the CA. Put the "
+            "current key there, and stop what writes the old one; or, for a new account, name another Secret in "
             "privateKeySecretRef.",
         )
 
@@ -264,7 +264,8 @@ class AccountLoader:
     def _unbound(self, directory: Directory) -> IssuanceError:
         return IssuanceError(
             "ExternalAccountRequired",
-            f"The CA {directory.url} registers only accounts of its customers. Get a key identifier and a MAC key from "
+            f"The CA {directory.url} registers accounts only for its customers. Get a key identifier and a MAC key "
+            f"from "
             "the CA, and set spec.acme.externalAccountBinding.",
         )
 

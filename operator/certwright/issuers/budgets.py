@@ -46,7 +46,7 @@ class Waiting(NamedTuple):
     Attributes:
         number: How many.
         seconds: Until the turn of the last.
-        used: The share of the limit that is used up, of whatever is used up most.
+        used: The used share of the limit, where it is highest.
     """
 
     number: int

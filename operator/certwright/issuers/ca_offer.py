@@ -67,5 +67,5 @@ def changed_terms(agreed: str | None, terms: str | None) -> str | None:
         return None
     return (
         f"The CA's terms of service have changed: they are {terms} now, and the account agreed to {agreed}. Read them, "
-        "and set spec.acme.acceptedTerms to their URL to agree. The issuer works on until the CA asks for that."
+        "and set spec.acme.acceptedTerms to their URL to agree. The issuer keeps working until the CA requires this."
     )

@@ -84,7 +84,7 @@ class CaaForecast:
             if name.startswith("*.") and any(one.tag == "issuewild" for one in verdict.found.records)
             else "issue"
         )
-        return f'{verdict.reason}; a record that lets it is: {verdict.found.name}. CAA 0 {tag} "{identities[0]}"'
+        return f'{verdict.reason}; a record that would allow it: {verdict.found.name}. CAA 0 {tag} "{identities[0]}"'
 
     def _view(self, nameservers: tuple[str, ...]) -> DnsView:
         view = self._views.pop(nameservers, None) or self._make_view(nameservers)

@@ -71,13 +71,13 @@ EVERYBODY: Final = Asker("", "")
 """The scope of the circuit that holds for all."""
 SAID: Final[Mapping[Reason, str]] = {
     "CAUnreachable": "its CA does not answer",
-    "CAInternalError": "its CA answers that it has failed itself",
-    "CAMalformedResponse": "the answers of its CA cannot be used",
-    "CAUntrusted": "the server of its CA is not trusted",
-    "CAAddressRefused": "the server of its CA has an address that is refused",
+    "CAInternalError": "its CA reports an internal error",
+    "CAMalformedResponse": "its CA sends invalid answers",
+    "CAUntrusted": "the server certificate of its CA is not trusted",
+    "CAAddressRefused": "the server of its CA has a refused address",
     "BadNonce": "its CA refuses its own nonces",
-    "UserActionRequired": "its CA wants something to be done for the account",
-    "ExternalAccountRequired": "its CA wants an external account",
+    "UserActionRequired": "its CA requires an action for the account",
+    "ExternalAccountRequired": "its CA requires an external account",
 }
 """What all tenants are told of a ClusterIssuer: the message of a failure may name the domain of one of them."""
 
@@ -353,13 +353,13 @@ class Circuits:
         """Return the issuer's condition; its transition time is set by who writes it."""
         circuit = self._of(key, EVERYBODY)
         if circuit is None or circuit.until is None or circuit.since is None:
-            message = "The CA works. Certificates that used another issuer come back at their next renewal."
+            message = "The CA works. Certificates that used another issuer return to it at their next renewal."
             return Condition(
                 type=AVAILABLE, status="True", reason="IssuerAvailable", message=message, observed_generation=generation
             )
         message = (
-            f"The CA has failed since {rfc3339(circuit.since)}: {circuit.said.rstrip('.')}. Certificates wait; those "
-            "that list another issuer use that one if they cannot. The first order after "
+            f"The CA has failed since {rfc3339(circuit.since)}: {circuit.said.rstrip('.')}. Certificates wait, or "
+            "use another issuer if they list one. The first order after "
             f"{rfc3339(circuit.until)} tries this one again."
         )
         return Condition(

@@ -48,4 +48,4 @@ async def deactivate(server: AcmeServer, spec: AcmeIssuerSpec, secrets: SecretRe
     if account.status is AccountStatus.VALID:
         # A refusal here says nothing of the account: the next try finds out whether it is still there.
         await client.deactivate_account()
-    return Outcome("AccountDeactivated", f"The account {account.url} is deactivated. Its key is of no use any more.")
+    return Outcome("AccountDeactivated", f"The account {account.url} is deactivated. Its key can no longer be used.")

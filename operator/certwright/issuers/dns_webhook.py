@@ -110,7 +110,7 @@ class DnsWebhook(CallProvider):
         match error:
             case Forbidden():
                 return ProviderRefused(
-                    f"the operator may not call the DNS webhook {name}: it lacks the right to create "
+                    f"the operator may not call the DNS webhook {name}: it lacks permission to create "
                     f"{config.solver_name} in the API group {group}, or there is no such group. With the Helm chart, "
                     "list the webhook in dns01.webhooks"
                 )

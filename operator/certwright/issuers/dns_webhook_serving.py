@@ -141,7 +141,7 @@ class WebhookServing:
             return f"its APIService is not for the Service {webhook.namespace}/{webhook.service}; nothing was changed"
         secret = await self._kube_api.read_secret(webhook.namespace, webhook.secret)
         if secret is not None and (secret["metadata"].get("labels") or {}).get(COMPONENT_LABEL) != COMPONENT:
-            return f"the Secret {webhook.namespace}/{webhook.secret} is somebody else's; nothing was changed"
+            return f"the Secret {webhook.namespace}/{webhook.secret} was not created by Certwright; nothing was changed"
         now = self._clock()
         current = _ca_of(secret, webhook, now)
         if current is not None:

@@ -232,7 +232,7 @@ class KeyRotation:
         return self._failed(keys, f"{why}.")
 
     def _failed(self, keys: AccountKeySecret, why: str) -> RotationResult:
-        message = f"The account key was not rotated, and stays in use: {why} It is tried again within an hour."
+        message = f"The account key was not rotated, and stays in use: {why} The operator tries again within an hour."
         return RotationResult(keys, problem=Problem("KeyRotationFailed", message), next_at=self.now + RETRY)
 
 
@@ -250,6 +250,6 @@ def _waiting(since: dt.datetime) -> Problem:
     until = rfc3339(since + PATIENCE)
     return Problem(
         WAITING,
-        "The account key is due to be rotated. Orders whose challenges the CA is validating go first: their responses "
-        f"are for the present key. It is rotated when they are done, or at {until} at the latest.",
+        "The account key is due to be rotated. Orders whose challenges the CA is validating go first: their "
+        f"responses are for the current key. The operator rotates it when they are done, or at {until} at the latest.",
     )

@@ -293,7 +293,7 @@ class PersistentRecords:
         if name is None:
             raise IssuanceError(
                 "PersistentRecordsUnusable",
-                f"{issuer.spec.server} does not say by which name DNS records mean it (caaIdentities in its "
+                f"{issuer.spec.server} does not say which name identifies it in DNS records (caaIdentities in its "
                 "directory). Set dns01.persist.issuerDomainName of the solver.",
             )
         terms = RecordTerms(
@@ -508,7 +508,7 @@ def _condition(
     elif expiring:
         message += f" They expire within {EXPIRES_SOON.days} days: {_shown(expiring)}. Renew them."
     if trouble and ok == "False" and not found.errors:
-        message += f" The last try to create them failed: {trouble}."
+        message += f" The last attempt to create them failed: {trouble}."
     condition = Condition(
         type=RECORDS_PUBLISHED,
         status=ok,

@@ -71,7 +71,7 @@ class RateLimitWait(Exception):
     """
 
     def __init__(self, turn: Turn) -> None:
-        super().__init__(f"it is the turn of others until {rfc3339(turn.at)}")
+        super().__init__(f"other Certificates come first until {rfc3339(turn.at)}")
         self.turn = turn
 
 

@@ -281,7 +281,7 @@ class IssuerReconciler:
         self._leaving[key] = tries
         outcome: Outcome | None = None
         if (others := self._others_of(key, issuer)) is not None:
-            outcome = Outcome("AccountNotDeactivated", f"The account stays as it is: {others} uses it as well.")
+            outcome = Outcome("AccountNotDeactivated", f"The account stays as it is: {others} uses it too.")
         elif issuer.spec.acme.deactivate_on_delete:
             try:
                 async with aside_if_slow(), asyncio.timeout(LONGEST_LOAD_SECONDS):
@@ -570,7 +570,7 @@ class IssuerReconciler:
             raise IssuanceError(
                 "DeadlineExceeded",
                 f"{issuer.spec.acme.server} took longer than {LONGEST_LOAD_SECONDS:g} s to load the account; this was "
-                "interrupted, so that others get their turn.",
+                "interrupted to let others proceed.",
             ) from None
 
     async def _load(self, key: Key, issuer: AnyIssuer) -> _Loaded:
@@ -702,7 +702,7 @@ class IssuerReconciler:
         url, thumbprint = account.status.uri or "", account.client.key.thumbprint
         message = (
             f"The account {url} has a new key. Its thumbprint is {thumbprint}; the key with the thumbprint "
-            f"{replaced.thumbprint} is of no use any more."
+            f"{replaced.thumbprint} can no longer be used."
         )
         self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Normal", "AccountKeyRotated", message)
         for other in self._registry.sharing(url):

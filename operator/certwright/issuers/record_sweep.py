@@ -249,7 +249,7 @@ class RecordSweep:
         """Take the records of namespaces off the list that another release may look after by now."""
         for one in records:
             if one.is_left:
-                self._give_up([one], "This release does not serve its namespace any more")
+                self._give_up([one], "This release no longer serves its namespace")
             else:
                 self._done(one)
 
@@ -431,7 +431,7 @@ class RecordSweep:
         for issuer, records in _by_issuer(new).items():
             self._told.update(one.id for one in records)
             self._metrics.orphaned("found", len(records))
-            message = f"Left behind in the DNS: {_shown(records)}. The operator tries to remove it, for seven days."
+            message = f"Orphaned in the DNS: {_shown(records)}. The operator tries to remove it for seven days."
             self._tell(issuer, "Warning", "OrphanedRecordFound", message)
 
     def _tell_ended(self) -> None:
@@ -439,19 +439,19 @@ class RecordSweep:
         gone, self._gone = self._gone, []
         for issuer, records in _by_issuer(gone).items():
             self._metrics.orphaned("removed", len(records))
-            message = f"No longer in the DNS, where it was left behind: {_shown(records)}."
+            message = f"No longer in the DNS: {_shown(records)}."
             self._tell(issuer, "Normal", "OrphanedRecordRemoved", message)
         given_up, self._given_up = self._given_up, defaultdict(list)
         for why, of_cause in given_up.items():
             for issuer, records in _by_issuer(of_cause).items():
                 self._metrics.orphaned("given_up", len(records))
-                message = f"Given up, and left in the DNS: {_shown(records)}. {sentence(why)} Remove it by hand."
+                message = f"Could not be removed from the DNS: {_shown(records)}. {sentence(why)} Remove it by hand."
                 self._tell(issuer, "Warning", "OrphanedRecordGivenUp", message)
 
     def _show(self) -> None:
         """Have the issuers' conditions say what is left now."""
         left = _by_issuer(one for one in self._left if one.is_left)
-        said = {key: f"Left in the DNS, and not removed yet: {_shown(records)}." for key, records in left.items()}
+        said = {key: f"Orphaned in the DNS, not removed yet: {_shown(records)}." for key, records in left.items()}
         before, self._said = self._said or {}, said
         for issuer in before.keys() | said.keys():
             if before.get(issuer) != said.get(issuer):

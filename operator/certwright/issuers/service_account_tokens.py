@@ -44,7 +44,7 @@ def identity_token(kube_api: KubeApi, issuer: SolverSource, auth: ServiceAccount
             ) from error
         except KubeError as error:
             raise ProviderUnreachable(
-                f"the API server gives no token for the ServiceAccount {namespace}/{name}: {error}", host="kubernetes"
+                f"the API server issues no token for the ServiceAccount {namespace}/{name}: {error}", host="kubernetes"
             ) from error
 
     return IdentityToken(f"the ServiceAccount {namespace}/{name}", audiences, fetch)

@@ -89,8 +89,8 @@ class TemplatePolicy:
         if found:
             raise IssuanceError(
                 "TemplateRefused",
-                f"{listed(f'{one.where} {one.why}' for one in found)}. Remove it, or have whoever runs the operator "
-                "allow it.",
+                f"{listed(f'{one.where} {one.why}' for one in found)}. Remove it, or ask the operator's "
+                "administrator to allow it.",
             )
 
     def _of(self, solver: Http01 | TlsAlpn01) -> Iterator[_Refusal]:

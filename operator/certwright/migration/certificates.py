@@ -58,7 +58,9 @@ async def move_certificates(
             continue
         there = await cluster.counterpart(OUR_CERTIFICATES, ours)
         if there is not None and mark_of(there, MOVED) is None:
-            outcome.problems[title(ours)] = "a Certificate of ours with this name is there already: it is left as it is"
+            outcome.problems[title(ours)] = (
+                "a Certwright Certificate with this name already exists: it is left as it is"
+            )
             continue
         if there is None:
             marks = {BESIDE: one.uid} if is_mixed else {}
@@ -175,5 +177,5 @@ async def _replaced(cluster: Cluster, certificate: Mapping[str, Any]) -> str:
 
 def _why(certificate: Mapping[str, Any]) -> str:
     ready = condition(certificate, "Ready")
-    said = f"{ready.get('reason')}: {ready.get('message')}" if ready else "the operator has not looked at it"
+    said = f"{ready.get('reason')}: {ready.get('message')}" if ready else "the operator has not reconciled it"
     return f"{said} (kubectl certwright explain says more)"

@@ -61,7 +61,7 @@ async def stop_controller(
             progress.tell(f"cert-manager's controller runs on without {', '.join(off)}")
             return await _wait_rolled_out(cluster, inventory.controller, progress)
         await _edit(cluster, inventory.controller, _scaled_down)
-        progress.tell("cert-manager's controller is scaled to 0; its webhook runs on")
+        progress.tell("cert-manager's controller is scaled to 0; its webhook keeps running")
     return await _wait_for_lease(cluster, inventory.flags.leader_election_namespace, progress)
 
 

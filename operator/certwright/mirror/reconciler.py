@@ -60,8 +60,8 @@ LONGEST_SECONDS: Final = 300.0
 CALM_SECONDS: Final = 600.0
 """After which a status counts as agreed on."""
 HELD_MESSAGE: Final = (
-    "The controller of cert-manager runs in the cluster, so this object is left to it: it is neither served nor is its "
-    "status written. Stop cert-manager, or set certManager.serveObjects.enabled to false."
+    "The controller of cert-manager is running in the cluster, so Certwright leaves this object to it, and writes no "
+    "status. Stop cert-manager, or set certManager.serveObjects.enabled to false."
 )
 
 
@@ -260,8 +260,9 @@ class MirrorReconciler:
         if _note(self._brought, key, writing):
             kind, name = theirs.resource.kind, theirs.name
             message = (
-                f"Something else keeps changing or deleting the {kind} {name} of Certwright (certwright.io); it is put "
-                "back less and less often. Its metadata.managedFields, or the API server's audit log, shows who."
+                f"Something else keeps changing or deleting the {kind} {name} of Certwright (certwright.io). "
+                "Certwright restores it less and less often. Its metadata.managedFields, or the API server's audit "
+                "log, shows who."
             )
             self._contested(
                 key, theirs, "CertificateContested" if kind == "Certificate" else "IssuerContested", message
@@ -279,7 +280,7 @@ class MirrorReconciler:
         found = self.stores[resource.key_kind].get(theirs.namespace if kind == "Issuer" else "", name)
         if found is None or found.has_acme:
             return ""
-        return f"Not served by Certwright: spec.issuerRef: the {kind} {name} of cert-manager has no ACME."
+        return f"Not served by Certwright: spec.issuerRef: the {kind} {name} of cert-manager is not an ACME issuer."
 
     def _manifest(self, theirs: Mirrored, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Return ours, owned by theirs, with the labels that solvers of its issuer select by."""
@@ -331,7 +332,9 @@ class MirrorReconciler:
             # It was changed a moment ago; the watch brings it.
             return Result.again_in(TAKEN_SECONDS)
         if _note(self._written, key, writing, counts=not in_words_only):
-            message = "Something else keeps changing the status of this object; it is corrected less and less often."
+            message = (
+                "Something else keeps changing the status of this object. Certwright corrects it less and less often."
+            )
             self._contested(key, theirs, "StatusContested", message)
         self.stores[key.kind].put(body["metadata"], self.parse(theirs.resource, body))
         return Result.ON_EVENT
@@ -411,7 +414,11 @@ def _serves(ours: Ours, theirs: Mirrored) -> bool:
 
 def _not_ours(present: Ours, theirs: Mirrored) -> tuple[Reason, str]:
     owner = present.metadata.controller
-    whose = f"belongs to the {printable(f'{owner.kind} {owner.name}')}" if owner is not None else "is somebody else's"
+    whose = (
+        f"belongs to the {printable(f'{owner.kind} {owner.name}')}"
+        if owner is not None
+        else ("was created by something else")
+    )
     kind = theirs.resource.kind
     message = (
         f"The {kind} {theirs.name} of Certwright (certwright.io) {whose}, so it is left as it is, and this {kind} of "

@@ -75,7 +75,7 @@ class IsAuthority(GateRefused):
 
     def __init__(self) -> None:
         super().__init__(
-            "the certificate is that of a CA (CA:TRUE, or the key usage cert sign), which was not requested"
+            "the certificate is a CA certificate (CA:TRUE, or the key usage cert sign), which was not requested"
         )
 
 

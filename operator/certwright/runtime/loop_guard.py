@@ -116,8 +116,8 @@ class LoopGuard(Generic[K]):
         self._on_pause(key)
         if row.pauses == 1:
             logger.error(
-                "%s was to be looked at again at once %d times in a row without effect (%s); it waits %.0f s, and "
-                "longer each time. This is a defect of Certwright's: please report it",
+                "%s was reconciled again %d times in a row without effect (%s); it now waits %.0f s, and longer each "
+                "time. This is a bug in Certwright: please report it",
                 key,
                 row.looks,
                 result.said or "the look does not say why",

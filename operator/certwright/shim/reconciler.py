@@ -147,7 +147,7 @@ class ShimReconciler:
             await self._hand_over(source)
             return Result.again_in(HELD_SECONDS)
         if wishes.issuer is None and not wishes.refusals:
-            await self._delete(source, (), "it names no issuer any more")
+            await self._delete(source, (), "it no longer names an issuer")
             self._tell(key, source, ())
             return Result.ON_EVENT
         names_of = None
@@ -252,7 +252,7 @@ class ShimReconciler:
             for one in self._controlled_by(source)
             if MOVED in one.metadata.annotations or not self._is_claimed(source.namespace, one.spec.secret_name)
         }
-        await self._delete(source, kept, "cert-manager runs again and has one for its Secret")
+        await self._delete(source, kept, "cert-manager is running again and has one for its Secret")
 
     async def _is_left_to_cert_manager(self, source: Source) -> bool:
         """Whether only annotations ask for something that cert-manager sees as well, and it runs.
@@ -341,7 +341,7 @@ class ShimReconciler:
 
     async def _delete_surplus(self, source: Source, wanted: Wanted) -> None:
         if not wanted.keeps_all:
-            await self._delete(source, {*wanted.certificates, *wanted.kept}, "its Secret is not named any more")
+            await self._delete(source, {*wanted.certificates, *wanted.kept}, "it no longer names the Secret")
 
     async def _delete(self, source: Source, kept: Collection[str], why: str) -> None:
         """Delete the Certificates of an object but for those of these names. Their Secrets stay."""
@@ -365,7 +365,7 @@ class ShimReconciler:
         refusals = list(refusals)[:MAX_REFUSALS]
         if more > 0:
             refusals.append(
-                ("BadConfig", "More of this object cannot be served: the rest is told once this is corrected.")
+                ("BadConfig", "This object has more problems; the operator reports them once these are corrected.")
             )
         for reason, message in self._told.news(key, refusals):
             self._warn(key, source, reason, message)
@@ -405,7 +405,7 @@ def _sharing(present: Certificate, manifest: Mapping[str, Any]) -> tuple[Reason,
     name, owner = present.metadata.name, present.metadata.controller
     whose = printable(f"{owner.kind} {owner.name}") if owner is not None else ""
     if owner is None or owner.kind not in KINDS:
-        why = f"belongs to the {whose}" if whose else "was made by somebody else"
+        why = f"belongs to the {whose}" if whose else "was created by something else"
         message = (
             f"The Certificate {name} {why}, so it is left as it is. Name another Secret for this object, or delete it."
         )
@@ -414,13 +414,13 @@ def _sharing(present: Certificate, manifest: Mapping[str, Any]) -> tuple[Reason,
     missing = sorted(set(asked.dns_names) - set(present.spec.dns_names))
     if missing:
         message = (
-            f"The Secret {name} is that of the {whose} too, whose Certificate counts and lacks {listed(missing)}. "
+            f"The Secret {name} is that of the {whose} too, whose Certificate applies but lacks {listed(missing)}. "
             "Give this object a Secret of its own, or add the names there."
         )
         return "SecretShared", message
     if asked.issuer_ref != present.spec.issuer_ref:
         message = (
-            f"The Secret {name} is that of the {whose} too, whose Certificate counts and names another issuer. Give "
+            f"The Secret {name} is that of the {whose} too, whose Certificate applies but names another issuer. Give "
             "this object a Secret of its own, or name the same issuer in both."
         )
         return "SecretShared", message
@@ -448,7 +448,8 @@ def _refused(name: str, error: Invalid | Forbidden) -> tuple[tuple[Reason, str] 
 def _contested(name: str) -> tuple[Reason, str]:
     message = (
         f"The Certificate {name} is changed or deleted again and again, by something else or because an annotation "
-        "comes and goes; it is put back less and less often. Its metadata.managedFields, or the audit log, shows who."
+        "comes and goes. Certwright restores it less and less often. Its metadata.managedFields, or the audit log, "
+        "shows who."
     )
     return "CertificateContested", message
 

@@ -225,8 +225,8 @@ async def test_a_ca_and_a_dns_server_that_do_not_answer_are_warnings() -> None:
     ca = await AUTHORITY(way("https://127.0.0.1:9/dir"))
     server = await NAME_SERVER("127.0.0.1:9")
     assert (ca.level, server.level) == ("warn", "warn")
-    assert ca.message.endswith(", seen from this machine; the operator's pod may have another way")
-    assert server.message.endswith(", seen from this machine; the operator's pod may have another way")
+    assert ca.message.endswith(", seen from this machine; the operator's pod may have another route")
+    assert server.message.endswith(", seen from this machine; the operator's pod may have another route")
     assert (await AUTHORITY(way("http://x"))).level == "warn"
     assert (await AUTHORITY(way("https://127.0.0.1:9/dir", ca_bundle_pem="%%%"))).level == "warn"
     assert (await NAME_SERVER("not a server")).level == "warn"

@@ -362,7 +362,7 @@ def test_waiting_for_json_prints_nothing_else_to_standard_output(server: FakeSer
 def test_waiting_ends_in_time_and_says_that_the_operator_goes_on() -> None:
     result = run("renew", "web", "--wait", "--timeout", "1s")
     assert result.exit_code == ExitCode.TIMED_OUT
-    assert "the operator goes on" in result.stderr
+    assert "the operator continues" in result.stderr
 
 
 def test_waiting_notices_that_another_request_took_its_place(server: FakeServer) -> None:

@@ -64,11 +64,11 @@ def test_a_missing_record_is_shown_with_the_dig_command_for_the_servers_that_wer
         "Cause:      _acme-challenge.web.example.test TXT digest-1 is not visible.",
         'Seen:       web.example.test needs _acme-challenge.web.example.test TXT "digest-1"',
         "            web.example.test, last seen 20s ago: ns1.example.test (192.0.2.1:5353) has no TXT record",
-        "Look at it: $ dig +short TXT _acme-challenge.web.example.test @192.0.2.1 -p 5353",
+        "Check it:   $ dig +short TXT _acme-challenge.web.example.test @192.0.2.1 -p 5353",
         '              expected: "digest-1"',
         "            $ dig +short TXT _acme-challenge.web.example.test",
         '              expected: "digest-1"',
-        "Next look:  2026-06-01T12:00:10Z (in 10s)",
+        "Next check: 2026-06-01T12:00:10Z (in 10s)",
         f"To do:      {ADVICE['WaitingForDNS']}",
         "Warnings:   1m ago  Warning  WaitingForDNS: still not",
     ]
@@ -123,7 +123,7 @@ def test_a_certificate_whose_issuer_is_not_ready_leads_to_the_issuer() -> None:
 
 
 def test_a_certificate_that_waits_for_a_ca_that_failed_names_the_issuers_circuit() -> None:
-    message = "Issuer shop/pebble is not used now: it has failed since 2026-06-01T11:00:00Z: HTTP 503."
+    message = "Issuer shop/pebble is currently not used: it has failed since 2026-06-01T11:00:00Z: HTTP 503."
     body = waiting("IssuerUnavailable", message, authorization=RECORD)
     by = issuer()
     available = condition("Available", "False", "IssuerUnavailable", "The first order after 12:01 tries it again.")
@@ -134,7 +134,7 @@ def test_a_certificate_that_waits_for_a_ca_that_failed_names_the_issuers_circuit
     told = "Issuer shop/pebble: Available is False (IssuerUnavailable): The first order after 12:01 tries it again."
     assert told in found.evidence
     assert "more: kubectl certwright explain issuer/pebble -n shop" in found.evidence
-    assert found.next_look.startswith("the operator continues by itself once an order has shown that the CA works")
+    assert found.next_look.startswith("the operator continues on its own once an order has shown that the CA works")
     assert found.to_do[0] == ADVICE["IssuerUnavailable"]
 
 
@@ -171,7 +171,7 @@ def test_an_object_that_the_operator_has_not_looked_at_leads_to_the_check(*, see
     else:
         body["status"] = {"observedGeneration": -1}
     found = explained(body)
-    assert found.step.startswith("the operator has not looked at")
+    assert found.step.startswith("the operator has not reconciled")
     assert found.commands[0][0] == "kubectl certwright check"
 
 

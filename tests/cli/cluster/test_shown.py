@@ -121,7 +121,7 @@ def test_the_tree_leads_from_the_certificate_to_the_record() -> None:
         '│  │  ├─ record: _acme-challenge.web.example.test TXT "digest-1"',
         "│  │  └─ last seen (20s ago): ns1 (192.0.2.1) has no TXT record",
         "│  ├─ Ingress cm-1",
-        "│  └─ next look in 10s",
+        "│  └─ next check in 10s",
         "└─ Events",
         "   └─ 1m ago  Warning  WaitingForDNS: not visible",
     ]

@@ -248,7 +248,7 @@ class TestRoute53(Conformance):
     @pytest.mark.parametrize("action", ["ListHostedZonesByName", "ListResourceRecordSets", "ChangeResourceRecordSets"])
     async def test_the_right_that_is_missing_is_named(self, api: Route53Double, action: str) -> None:
         api.forbidden = {action}
-        with pytest.raises(ProviderRefused, match=rf"needs the right route53:{action}") as caught:
+        with pytest.raises(ProviderRefused, match=rf"needs the permission route53:{action}") as caught:
             await api.provider().present(WILD)
         if action != "ListHostedZonesByName":
             assert f"on arn:aws:route53:::hostedzone/{next(iter(api.zones))}" in str(caught.value)

@@ -183,7 +183,7 @@ async def test_a_role_that_may_not_be_assumed_is_told_once_with_both_sides_of_it
     assert len(aws.sts) == 1
     for one in outcomes:
         assert isinstance(one, ProviderRefused)
-        assert "the access key in accessKeyID needs the right sts:AssumeRole" in str(one)
+        assert "the access key in accessKeyID needs the permission sts:AssumeRole" in str(one)
         assert f"for {ROLE}, and the trust policy of the role must name" in str(one)
         assert SECRET not in str(one)
     aws.sts_error = None

@@ -137,8 +137,8 @@ def _by_spec(certificate: Certificate, facts: CertificateFacts, issued: dt.datet
     if before <= life * LARGEST_PART and before <= real * LARGEST_PART_LEFT:
         return RenewalDecision(_earlier(certificate, facts, facts.not_after - before, issued), "RenewBefore")
     message = (
-        f"spec.{field} is not respected: it is more than nine tenths of the certificate's real lifetime, "
-        f"{_shown(real)}, and would have it renewed without end. The lifetime decides instead."
+        f"spec.{field} is ignored: it is more than 90 % of the certificate's actual lifetime, "
+        f"{_shown(real)}, so the certificate would be renewed again and again. The operator uses the lifetime instead."
     )
     return RenewalDecision(default, "Lifetime", warning=("RenewBeforeTooLong", message))
 

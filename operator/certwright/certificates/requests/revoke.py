@@ -29,12 +29,11 @@ def _refusal(observation: Observation, request: RequestSpec) -> str | None:
         return f"Secret {observation.certificate.spec.secret_name} holds no certificate: there is nothing to revoke"
     if request.reason in {"certificateHold", "removeFromCRL"}:
         return (
-            f"The reason {request.reason} is not for a revocation that lasts, and a CA that speaks ACME cannot be "
-            "asked to lift one. Choose another reason"
+            f"The reason {request.reason} is for a temporary revocation, which ACME cannot lift. Choose another reason"
         )
     known = revocation_of(observation, secret)
     if known is not None and known.state == "Revoked":
-        return f"The certificate in Secret {secret.name} is revoked already, and is being replaced"
+        return f"The certificate in Secret {secret.name} is already revoked, and is being replaced"
     if secret.immutable:
         return f"Secret {secret.name} is immutable: a new certificate could not be stored there"
     return None

@@ -23,8 +23,7 @@ def _refusal(observation: Observation, request: RequestSpec) -> str | None:  # n
         return f"Secret {secret.name} is immutable: no other certificate can be stored there"
     if observation.certificate.spec.revision_history_limit == 1:
         return (
-            "No earlier revision is kept. Set spec.revisionHistoryLimit to 2 or more: the revisions from then on are "
-            "kept, and can be gone back to"
+            "No earlier revision is kept. Set spec.revisionHistoryLimit to 2 or more to keep the revisions from now on"
         )
     return None
 

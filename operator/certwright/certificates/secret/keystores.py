@@ -129,8 +129,8 @@ def _no_room(certificate: Certificate, secret: SecretFacts) -> OutputsProblem | 
         return None
     return OutputsProblem(
         "SecretTooLarge",
-        f"{listed(missing)} did not fit into Secret {secret.name}, which can hold 1 MiB: certificate and key are "
-        "there. Ask for fewer formats or keystores.",
+        f"{listed(missing)} did not fit into Secret {secret.name}, which can hold 1 MiB: the certificate and key are "
+        "stored. Request fewer formats or keystores.",
     )
 
 
@@ -277,6 +277,6 @@ def _missing(name: str, why: str) -> OutputsProblem:
 
 
 _REST: Final = (
-    "tls.crt and tls.key are kept up to date all the same. A keystore that is there stays as it is until there is a "
-    "password; the operator looks again within ten minutes."
+    "tls.crt and tls.key are still kept up to date. An existing keystore stays as it is until there is a password; "
+    "the operator checks again within ten minutes."
 )

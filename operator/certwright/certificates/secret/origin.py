@@ -90,7 +90,7 @@ def placeholder(leaf: x509.Certificate) -> str | None:
     if issuer == subject:
         return "is self-signed"
     if TEMPORARY_ISSUERS & _texts(issuer):
-        return "is temporary, made by cert-manager until the right one is there"
+        return "is a temporary one that cert-manager created"
     return None
 
 

@@ -70,7 +70,7 @@ class PasswordVersions:
         return found
 
     def _drop_old(self, now: dt.datetime) -> None:
-        """Drop what is of no use any more; the oldest is first."""
+        """Drop what can no longer be used; the oldest is first."""
         while self._seen:
             first = next(iter(self._seen))
             if len(self._seen) <= MAX_SECRETS and self._seen[first].is_current(now):

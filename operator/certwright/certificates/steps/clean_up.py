@@ -78,7 +78,7 @@ async def leave_behind(observation: Observation, tools: Tools, why: str, cause: 
     await tools.left.write_down(left, observation.memory.presenters)
     shown = [f"the TXT record {name}" for name in sorted({one.record.name for one in left})]
     shown += [f"{one.kind} {one.name}" for one in presented_objects(observation.status)]
-    goes_on = f" The operator goes on trying to remove it: see the Events of {left[0].issuer}." if left else ""
+    goes_on = f" The operator keeps trying to remove it: see the Events of {left[0].issuer}." if left else ""
     message = f"Could not be removed and is left behind: {', '.join(shown)}. {why}{goes_on}"
     logger.warning("%s: %s", observation.certificate.display_name, message)
     tools.recorder.record(observation.subject, "Warning", "LeftBehind", message)

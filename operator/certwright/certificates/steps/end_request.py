@@ -84,7 +84,7 @@ class NoteRepeated(Act):
         said = self.entry.message[: LONGEST_REQUEST_MESSAGE - len(REPEATED) - 1]
         message = (
             f"The {asked(self.entry)} was finished at {when(self.entry)} ({self.entry.state}), and was written to the "
-            "spec again. It is not repeated. Remove spec.request from where it comes from, such as a Git repository; "
+            "spec again. It is not repeated. Remove spec.request from its source, such as a Git repository; "
             "to repeat it, use a new ID."
         )
         tools.recorder.record(observation.subject, "Warning", "RequestRepeated", message)

@@ -59,4 +59,4 @@ def _last_said(observation: Observation) -> str:
     """Return what the CA said last about domains that are not validated, as a sentence, or nothing."""
     order = observation.status.order
     errors = [f"{one.name}: {one.error}" for one in (order.authorizations if order else ()) if one.error]
-    return f"The last that the CA said: {listed(errors)}. " if errors else ""
+    return f"The CA last said: {listed(errors)}. " if errors else ""

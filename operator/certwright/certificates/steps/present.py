@@ -99,7 +99,8 @@ async def _warn_of_caa(observation: Observation, tools: Tools, presenters: Mappi
     listed = "; ".join(f"{name}: {why}" for name, why in sorted(objections.items())[:MAX_CAA_WARNINGS])
     more = len(objections) - MAX_CAA_WARNINGS
     message = (
-        f"{listed}{f' ({more} more domains)' if more > 0 else ''}. The CA is asked anyway, and will probably refuse. "
+        f"{listed}{f' ({more} more domains)' if more > 0 else ''}. The operator asks the CA anyway, but the CA will "
+        f"probably refuse. "
         "Add the record, or use an issuer whose CA the records name."
     )
     tools.recorder.record(observation.subject, "Warning", "CAAWarning", message)

@@ -64,6 +64,6 @@ class RestoreRevision(Act):
         yield observation.remember(cleaning_up=Backoff())
         message = (
             f"{sentence(self.message)}{by} Revision {found.revision.number}, which was kept, was written to it again; "
-            "no certificate was ordered. To have a new one issued, ask for a renewal."
+            "no certificate was ordered. To have a new one issued, request a renewal."
         )
         tools.recorder.record(observation.subject, "Warning", "SecretRestored", message)

@@ -106,7 +106,7 @@ def _check_same(responses: Mapping[str, ChallengeResponse], outside: Mapping[str
         if name in outside and outside[name] != response:
             raise IssuanceError(
                 "SolverChanged",
-                f"The response for {name} would be another one now, or elsewhere: the issuer's solver or a CNAME has "
+                f"The response for {name} is now different, or belongs elsewhere: the issuer's solver or a CNAME has "
                 "changed. Placing a new order.",
                 abandons_order=True,
                 answered=True,

@@ -62,7 +62,9 @@ class HoldForRevocation(Act):
             yield _failed_to_begin(observation, tools, self.request, error.message)
             return
         if evidence is None or evidence.key is None:
-            yield _failed_to_begin(observation, tools, self.request, "The Secret is gone: there is nothing to revoke.")
+            yield _failed_to_begin(
+                observation, tools, self.request, ("The Secret does not exist: there is nothing to revoke.")
+            )
             return
         manifest = held_secret(
             observation.certificate, evidence.leaf_der, private_key_to_pem(evidence.key), evidence.issuer
@@ -276,7 +278,7 @@ async def _drop(observation: Observation, tools: Tools, revocation: RevocationSt
 async def _held_evidence(observation: Observation, tools: Tools, revocation: RevocationStatus) -> Evidence:
     evidence = await evidence_in(observation, tools, held=True)
     if evidence is None or evidence.fingerprint != revocation.fingerprint:
-        raise _Refused("The certificate is not there any more: something else deleted the Secret that held it.")
+        raise _Refused("The certificate no longer exists: something else deleted its Secret.")
     return evidence
 
 

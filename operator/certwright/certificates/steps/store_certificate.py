@@ -146,8 +146,8 @@ def _tell_ignored(observation: Observation, tools: Tools, leaf: x509.Certificate
     missing = contents_of(observation.certificate).missing_in(leaf)
     if missing:
         message = (
-            f"The certificate lacks what the spec asks for: {'; '.join(missing)}. The CA decides what it grants, and "
-            "no other certificate is ordered for it. Remove it from the spec, or use a CA or profile that grants it."
+            f"The CA issued the certificate without parts of the spec: {'; '.join(missing)}. The operator orders no "
+            "other certificate because of this. Remove them from the spec, or use a CA or profile that allows them."
         )
         tools.recorder.record(observation.subject, "Warning", "ContentsIgnored", message[:MAX_MESSAGE_CHARACTERS])
 
@@ -157,7 +157,7 @@ def _tell_stale(observation: Observation, tools: Tools, secret: SecretFacts) -> 
     by = f", written by {listed(secret.other_managers)}" if secret.other_managers else ""
     message = (
         f"Secret {secret.name} also has {listed(secret.other_entries)}{by}. Certwright did not write these entries and "
-        "does not update them: if they were made from the earlier certificate, make them again."
+        "does not update them: if they contain the earlier certificate, update them."
     )
     tools.recorder.record(observation.subject, "Warning", "StaleEntries", message)
 

@@ -523,7 +523,7 @@ def ari(
 def list_certificates(
     common: Common,
     *,
-    only_names: Annotated[bool, typer.Option("--names", help="Print the names alone, one a line.")] = False,
+    only_names: Annotated[bool, typer.Option("--names", help="Print only the names, one per line.")] = False,
 ) -> None:
     """List the certificates in the folder."""
     from certwright.cli.acme.manage import list_certificates  # noqa: PLC0415 - only what runs is loaded

@@ -222,5 +222,5 @@ def _mode(text: str) -> int:
     if not 0 <= mode <= _MAX_MODE:
         raise UsageError(f"--install-mode {text[:20]!r} is not a mode such as 0640")
     if mode & _WRITABLE:
-        raise UsageError(f"--install-mode {text} would let everybody read or write the private key")
+        raise UsageError(f"--install-mode {text} would let every user read or write the private key")
     return mode

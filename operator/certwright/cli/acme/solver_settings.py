@@ -20,7 +20,7 @@ KINDS: Final = {
     "dns-01": "records by --dns, or by dynamic updates to --nameserver",
     "dns-account-01": "the same, at a name specific to the account",
     "dns-persist-01": "a permanent record, created in the same way or once by you",
-    "exec[:TYPE]:PROGRAM": "a program of yours presents and cleans up: dns-01 (default), http-01, dns-account-01",
+    "exec[:TYPE]:PROGRAM": "your own program presents and cleans up: dns-01 (default), http-01, dns-account-01",
     "manual[:TYPE]": "you follow instructions for dns-01 (default), http-01, dns-account-01, dns-persist-01",
 }
 """The kinds of solver, with their arguments, and how each validates."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
-OPERATOR_RETRIES: Final = "Nothing, unless it lasts: the operator tries again by itself."
+OPERATOR_RETRIES: Final = "Nothing, unless it persists: the operator retries on its own."
 _SPELLED: Final[dict[tuple[str, ...], str]] = {
-    ("SecretNotOurs", "SecretClaimed"): "Choose another secretName, or delete what is in the way if you own it.",
+    ("SecretNotOurs", "SecretClaimed"): "Choose another secretName, or delete the conflicting object if you own it.",
     ("ClaimedByCertManager",): (
-        "Let one of the two look after the Secret: kubectl certwright migrate, or delete one of the two Certificates."
+        "Let only one of the two manage the Secret: kubectl certwright migrate, or delete one of the two Certificates."
     ),
     ("SecretImmutable",): "Delete the Secret, and the operator creates it again.",
     ("SecretContested",): "Find out what changes the Secret (its managedFields, the API server's audit log); stop it.",
@@ -31,7 +31,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
         "Check the name server's address and port, and network policies between it and the operator."
     ),
     ("DNSProviderUnreachable",): "Check network policies, the proxy and the status of the DNS provider.",
-    ("DNSProviderRefused",): "Give the credentials of the solver, or the operator, the right that the message names.",
+    ("DNSProviderRefused",): "Grant the solver's credentials, or the operator, the permission in the message.",
     ("InvalidCredential",): "Put the credential into the Secret again, as the DNS provider shows it.",
     ("DNSUpdateRefused", "DNSUpdateFailed"): "Let the key of the solver update this name (update-policy in BIND).",
     ("TSIGRejected", "InvalidTSIGKey"): "Compare the key's name, algorithm and secret with the server's.",
@@ -39,11 +39,12 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("CNAMELoop",): "Correct the CNAMEs at _acme-challenge.",
     ("CNAMENotAllowed",): "Add the zone to the solver's allowedTargets, or correct the CNAME.",
     ("RecordNotVisible", "WaitingForDNS"): (
-        "If it lasts longer than your DNS takes: check that the zone's secondaries are updated, and that the zone is "
+        "If it takes longer than your DNS usually does: check that the zone's secondaries are updated, and that the "
+        "zone is "
         "delegated to the servers that the solver updates."
     ),
     ("WaitingForHTTP", "SelfCheckFailed"): (
-        "Check that the domain leads to your ingress controller, and that it serves the solver's Ingress or HTTPRoute."
+        "Check that the domain points to your ingress controller, and that it serves the solver's Ingress or HTTPRoute."
     ),
     ("IngressNotFound",): "Create the Ingress that the solver names, or correct the name.",
     ("SolverImageUnknown",): "Set the chart's image, or start the operator with --solver-image.",
@@ -54,32 +55,34 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("CAUntrusted", "InvalidCABundle"): "Set the issuer's caBundle to the certificates of the CA's web server.",
     ("CAAddressRefused",): "Correct the issuer's server.",
     ("DNSServerRefused",): "Correct the address of the DNS server that the message names.",
-    ("RateLimited",): "Wait; the time is the CA's. To order less, put more domains into one Certificate.",
-    ("ValidationFailed", "OrderFailed"): "Correct what the CA says of each domain; then: kubectl certwright renew.",
+    ("RateLimited",): "Wait until the time that the CA gave. To order less, put more domains into one Certificate.",
+    ("ValidationFailed", "OrderFailed"): (
+        "Fix the error that the CA reports for each domain; then: kubectl certwright renew."
+    ),
     ("CAAForbids",): "Allow the CA in the domain's CAA records.",
-    ("RejectedIdentifier", "Unauthorized", "BadCSR", "CARefused"): "Correct what the CA refuses; the message has it.",
+    ("RejectedIdentifier", "Unauthorized", "BadCSR", "CARefused"): "Correct what the CA refuses; see the message.",
     (
         "KeystorePasswordMissing",
         "KeystorePasswordUnusable",
     ): "Put the password into the keystore's Secret.",
-    ("SecretTooLarge",): "Ask for fewer keystores or output formats.",
-    ("RenewBeforeTooLong",): "Set renewBefore to less than the lifetime that the CA gives.",
+    ("SecretTooLarge",): "Request fewer keystores or output formats.",
+    ("RenewBeforeTooLong",): "Set renewBefore to less than the lifetime of the CA's certificates.",
     ("RenewalDisabled",): "Set renewal.policy to Automatic, or renew it: kubectl certwright renew.",
     ("ContentsNotSupported",): "Remove uris and emailAddresses, or use a private CA that allows them.",
     ("IssuerUnavailable",): (
-        "Check the CA's status page. The operator tries it by itself; issuerRefs can list another one."
+        "Check the CA's status page. The operator retries on its own; issuerRefs can list another issuer."
     ),
     ("AddressNeedsHTTP01",): "Add an http01 solver to the issuer, or remove the IP address.",
     ("AccountNotFound",): "Put the account's key into the Secret of privateKeySecretRef, or correct server.",
-    ("AccountKeyReplaced",): "Put the present key of the account into the Secret of privateKeySecretRef.",
+    ("AccountKeyReplaced",): "Put the current key of the account into the Secret of privateKeySecretRef.",
     ("ExternalAccountRequired",): "Set externalAccountBinding, with the key that the CA shows its customers.",
     ("ExternalAccountKeyUnusable", "ExternalAccountRefused"): "Copy key identifier and key as the CA shows them.",
     ("TermsNotAccepted", "TermsChanged"): "Read the terms at the link, and set acceptedTerms to their URL.",
     ("ClientCertificateUnusable",): "Put a certificate and its key into the Secret of clientCertificateSecretRef.",
-    ("PersistentRecordMissing", "PersistentRecordsChanged"): "Publish the record exactly as the message has it.",
+    ("PersistentRecordMissing", "PersistentRecordsChanged"): "Publish the record exactly as in the message.",
     ("PersistentRecordsUnusable",): "Set the solver's issuerDomainName, or a later persistUntil.",
     ("OrderLimitReached",): "Wait: the CA would refuse the order. Put more domains into one Certificate to order less.",
-    ("APIServerRefused",): "Grant what the message names: a right, a quota, or an exception in a policy.",
-    ("InternalError", "Quarantined"): "Report it with the operator's log: it is a defect of Certwright.",
+    ("APIServerRefused",): "Grant what the message names: a permission, a quota, or an exception in a policy.",
+    ("InternalError", "Quarantined"): "Report it with the operator's log: it is a bug in Certwright.",
 }
 ADVICE: Final = {reason: advice for reasons, advice in _SPELLED.items() for reason in reasons}

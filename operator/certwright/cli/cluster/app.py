@@ -16,7 +16,7 @@ PANEL: Final = "Certificates in a cluster (also as kubectl certwright)"
 
 plugin = typer.Typer(
     name="kubectl certwright",
-    help="Look at the Certificates of a cluster, and ask the operator for something.",
+    help="Inspect the Certificates of a cluster, and send requests to the operator.",
     epilog=EPILOG,
     no_args_is_help=True,
     add_completion=False,

@@ -43,7 +43,7 @@ def status(
     all_namespaces: AllNamespaces = False,
     selector: Selector = None,
     issuer: OfIssuer = None,
-    calendar: Annotated[bool, typer.Option("--calendar", help="When each is renewed, day by day.")] = False,
+    calendar: Annotated[bool, typer.Option("--calendar", help="Show when each is renewed, day by day.")] = False,
     watch: Watch = False,
     output: Output = "table",
 ) -> None:
@@ -80,7 +80,7 @@ def renew(
     *,
     rate: Annotated[
         str | None,
-        typer.Option("--rate", help="Spread them, such as 10/h. The operator does; you need not wait.", metavar="RATE"),
+        typer.Option("--rate", help="Spread the renewals, such as 10/h. You do not have to wait.", metavar="RATE"),
     ] = None,
 ) -> None:
     """Have Certificates renewed now, or one after another."""
@@ -112,7 +112,7 @@ def rollback(
     *,
     names: Names = None,
     revision: Annotated[
-        int | None, typer.Option("--to-revision", min=1, help="Which one; by default the previous.")
+        int | None, typer.Option("--to-revision", min=1, help="Revision to restore; by default the previous one.")
     ] = None,
     selector: Selector = None,
     all_namespaces: AllNamespaces = False,
@@ -156,13 +156,15 @@ def migrate(
         ),
     ] = None,
     apply: Annotated[
-        bool, typer.Option("--apply", help="Move what moves to Certwright, on trial.", rich_help_panel=_STEPS)
+        bool, typer.Option("--apply", help="Move objects to Certwright for a trial period.", rich_help_panel=_STEPS)
     ] = False,
     finish: Annotated[
         bool,
         typer.Option("--finish", help="End the trial, delete cert-manager's moved objects.", rich_help_panel=_STEPS),
     ] = False,
-    back: Annotated[bool, typer.Option("--back", help="Give back what is on trial.", rich_help_panel=_STEPS)] = False,
+    back: Annotated[
+        bool, typer.Option("--back", help="End the trial and roll back to cert-manager.", rich_help_panel=_STEPS)
+    ] = False,
     remove_crds: Annotated[
         bool,
         typer.Option(
@@ -178,7 +180,7 @@ def migrate(
     yes: Yes = False,
     output: Annotated[
         Literal["table", "json", "yaml", "manifests"],
-        typer.Option("--output", "-o", help="How verdicts are printed; manifests: Certwright's objects."),
+        typer.Option("--output", "-o", help="Output format of verdicts; manifests: Certwright's objects."),
     ] = "table",
 ) -> None:
     """Move from cert-manager: without a step, only a verdict for each of its objects is shown.

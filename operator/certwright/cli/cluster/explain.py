@@ -29,9 +29,9 @@ _SERVER: Final = re.compile(
 )
 """The address of a name server, as `lastSeen` has it: `ns1.example.test (192.0.2.1)`, `127.0.0.1:5353`."""
 CIRCUIT: Final = "IssuerUnavailable"
-TRIAL: Final = "the operator continues by itself once an order has shown that the CA works, and looks every 5 minutes"
-NO_ISSUER: Final = "the operator continues by itself once the issuer is Ready, and looks every 5 minutes"
-GROWING: Final = "at growing pauses, at most 5 minutes apart"
+TRIAL: Final = "the operator continues on its own once an order has shown that the CA works, and checks every 5 minutes"
+NO_ISSUER: Final = "the operator continues on its own once the issuer is Ready, and checks every 5 minutes"
+GROWING: Final = "at increasing intervals of at most 5 minutes"
 
 
 @dataclass(frozen=True)
@@ -66,9 +66,9 @@ class Explanation:
         lines += [f"Cause:      {self.cause}"] if self.cause else []
         lines += _block("Seen:", self.evidence)
         lines += _block(
-            "Look at it:", [line for command, expected in self.commands for line in _shown(command, expected)]
+            "Check it:", [line for command, expected in self.commands for line in _shown(command, expected)]
         )
-        lines += [f"Next look:  {self.next_look}"] if self.next_look else []
+        lines += [f"Next check: {self.next_look}"] if self.next_look else []
         lines += _block("To do:", self.to_do)
         lines += _block("Warnings:", self.events)
         return lines
@@ -157,7 +157,7 @@ def explain_issuer(issuer: IssuerView, events: Sequence[Mapping[str, Any]] | Non
         evidence=(f"CA: {issuer.server}", *account, *waits, *said, *published),
         commands=tuple(commands),
         next_look=both(attempt, now) if attempt is not None and attempt > now else GROWING,
-        to_do=advice or ("Nothing: the operator waits by itself.",),
+        to_do=advice or ("Nothing: the operator waits and continues on its own.",),
         events=_warnings(events, now),
     )
 
@@ -188,7 +188,7 @@ def _general(one: ResourceView, now: dt.datetime) -> Explanation | None:
             cause=f"finalizers: {held}" if held else "",
             evidence=(one.message,) if one.is_seen else (),
             commands=check,
-            next_look="the operator lets it go after 10 minutes, also if records cannot be removed",
+            next_look="the operator removes the finalizer after 10 minutes, even if records remain",
         )
     conflict = one.conditions.get(CONFLICT)
     if conflict is not None and conflict.status == "True":
@@ -201,12 +201,14 @@ def _general(one: ResourceView, now: dt.datetime) -> Explanation | None:
         )
     if one.is_seen and one.is_current:
         return None
-    what = "the operator has not looked at it" if not one.is_seen else "the operator has not looked at the last change"
+    what = (
+        "the operator has not reconciled it" if not one.is_seen else ("the operator has not reconciled the last change")
+    )
     return Explanation(
         one.label,
         f"Ready={one.ready}",
         what,
-        cause="It is not running, does not lead, does not serve this namespace, or has only just been told.",
+        cause="It is not running, does not lead, does not serve this namespace, or has only just noticed it.",
         evidence=(f"the status says: {one.message}",) if one.is_seen else (),
         commands=check,
         to_do=("Start the operator, or add the namespace to the chart value namespaces.",),

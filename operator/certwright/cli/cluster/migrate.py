@@ -57,7 +57,7 @@ class How:
         operator_namespace: Where our operator runs; None to look for it.
         with_crds: Whether cert-manager's CRDs go at the end.
         timeout: Seconds that one wait may take.
-        yes: Ask no question.
+        yes: Do not ask for confirmation.
         form: How verdicts are printed.
     """
 
@@ -130,11 +130,11 @@ def _documents(file: Path) -> list[dict[str, Any]]:
 
 def _question(step: str, assessment: Assessment) -> str:
     if step == "finish":
-        return "End the trial, and delete cert-manager's objects that have moved? There is no way back."
+        return "End the trial, and delete cert-manager's objects that have moved? This cannot be undone."
     if step == "back":
         return "Give everything that is on trial back to cert-manager?"
     moving = sum(one.moves for one in assessment.certificates)
-    what = "runs on without its ACME controllers" if assessment.is_mixed else "is scaled to 0"
+    what = "keeps running without its ACME controllers" if assessment.is_mixed else "is scaled to 0"
     return (
         f"Move {moving} Certificates to Certwright, on trial? cert-manager's controller {what}; nothing of it is "
         "deleted, and certwright migrate --back undoes it."
@@ -171,7 +171,7 @@ async def _apply(
     )
     if assessment.is_mixed and not assessment.keeps_shims:
         tell(
-            "cert-manager makes no Certificates for annotated Ingresses and Gateways any more. For new ones use",
+            "cert-manager no longer creates Certificates for annotated Ingresses and Gateways. For new ones use",
             'Certwright\'s annotations, or set the chart value shim.certManagerAnnotations to "true".',
         )
     return _ended(moved.problems)
@@ -187,9 +187,11 @@ async def _finish(
     if how.with_crds and (in_the_way := await remove_crds(cluster, progress)):
         outcome.problems["CRDs of cert-manager"] = in_the_way
     if assessment.is_mixed:
-        tell("cert-manager runs on for what stays with it; leave the controllers off that --apply has switched off.")
+        tell(
+            "cert-manager keeps running for the objects that stay; keep the controllers disabled that --apply disabled."
+        )
     elif not outcome.problems:
-        tell("Nothing of cert-manager is in use any more: uninstall it as you installed it.")
+        tell("cert-manager is no longer in use: uninstall it the way you installed it.")
     return _ended(outcome.problems)
 
 

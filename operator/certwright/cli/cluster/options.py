@@ -31,28 +31,31 @@ Selector = Annotated[
 OfIssuer = Annotated[
     str | None,
     typer.Option(
-        "--issuer", help="Those of an issuer: NAME or clusterissuer/NAME.", metavar="NAME", rich_help_panel=_WHICH
+        "--issuer",
+        help="Certificates of an issuer: NAME or clusterissuer/NAME.",
+        metavar="NAME",
+        rich_help_panel=_WHICH,
     ),
 ]
 Everything = Annotated[
-    bool, typer.Option("--all", help="All in the namespace, or with -A in all.", rich_help_panel=_WHICH)
+    bool, typer.Option("--all", help="All in the namespace, or with -A in all namespaces.", rich_help_panel=_WHICH)
 ]
 OperatorNamespace = Annotated[
     str | None,
-    typer.Option("--operator-namespace", help="Where the operator runs; by default it is looked for.", metavar="NAME"),
+    typer.Option("--operator-namespace", help="Namespace of the operator; detected by default.", metavar="NAME"),
 ]
 Names = Annotated[list[str] | None, typer.Argument(metavar="NAME", show_default=False)]
-Watch = Annotated[bool, typer.Option("--watch", "-w", help="Go on showing changes until Ctrl-C.")]
+Watch = Annotated[bool, typer.Option("--watch", "-w", help="Keep showing changes until Ctrl-C.")]
 Wait = Annotated[bool, typer.Option("--wait", help="Wait until it is done, with progress.")]
 Timeout = Annotated[
     str, typer.Option("--timeout", help="How long --wait waits, such as 90s, 10m or 2h.", metavar="TIME")
 ]
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Ask no question.")]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 Output = Annotated[
     Literal["table", "wide", "json", "yaml", "name"],
-    typer.Option("--output", "-o", help="How the result is printed."),
+    typer.Option("--output", "-o", help="Output format."),
 ]
-Report = Annotated[Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="How it is printed.")]
+Report = Annotated[Literal["table", "json", "yaml"], typer.Option("--output", "-o", help="Output format.")]
 
 
 @dataclass(frozen=True)

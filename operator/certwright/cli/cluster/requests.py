@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 MAX_TRIES: Final = 5
 REVOKE_WARNINGS: Final = (
-    "Revocation cannot be undone. Clients that check it refuse the certificate, also where servers still use it.",
+    (
+        "Revocation cannot be undone. Clients that check for revocation reject the certificate, even if servers still "
+        "use it."
+    ),
 )
 UNSPECIFIED: Final = "unspecified"
 """The reason of a revocation that has none."""
@@ -58,7 +61,7 @@ class Ask:
         wait: Whether to wait for the end.
         timeout: For how long.
         yes: Whether it is confirmed already.
-        form: How the result is printed.
+        form: Output format.
         warnings: What the user has to know before.
     """
 
@@ -217,7 +220,7 @@ async def _ask(
     for tries_left in reversed(range(MAX_TRIES)):
         if one.is_paused:
             complain(
-                f"Warning: {one.label} is paused, nothing is asked for. Resume it first: kubectl certwright resume"
+                f"Warning: {one.label} is paused, so no request was sent. Resume it first: kubectl certwright resume"
             )
             return None
         running = _running(one, ask)

@@ -131,7 +131,7 @@ def _order(certificate: CertificateView, now: dt.datetime) -> list[Branch]:
     below += [Branch(f"{text_at(one, 'kind')} {text_at(one, 'name')}") for one in objects]
     look = time_at(order, "nextLookTime")
     if look is not None and look > now:
-        below.append(Branch(f"next look {relative(look, now)}"))
+        below.append(Branch(f"next check {relative(look, now)}"))
     if certificate.next_attempt is not None and certificate.next_attempt > now:
         below.append(Branch(f"next attempt {both(certificate.next_attempt, now)}"))
     placed = relative(time_at(order, "createdAt"), now)

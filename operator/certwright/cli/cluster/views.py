@@ -152,7 +152,7 @@ class ResourceView:
     @property
     def message(self) -> str:
         """Why it is ready or not."""
-        return self.conditions["Ready"].message if self.is_seen else "The operator has not looked at it yet."
+        return self.conditions["Ready"].message if self.is_seen else "The operator has not reconciled it yet."
 
     @property
     def next_attempt(self) -> dt.datetime | None:

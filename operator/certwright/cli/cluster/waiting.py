@@ -70,7 +70,7 @@ async def wait_for(connected: Session, asked: Sequence[Asked], patience: dt.time
     loop = asyncio.get_running_loop()
     ends = loop.time() + patience.total_seconds()
     screen = Screen(complain, is_terminal=False) if form in {"json", "yaml", "name"} else Screen(tell)
-    progress = {one: Progress("Waiting", "nothing is known of it yet") for one in asked}
+    progress = {one: Progress("Waiting", "no status yet") for one in asked}
     with screen.live():
         while True:
             try:
@@ -108,7 +108,7 @@ def progress_of(certificate: CertificateView | None, asked: Asked) -> Progress:
         return Progress("Superseded", f"replaced by {by} before it began")
     if asked.not_before is not None and asked.not_before > dt.datetime.now(dt.UTC):
         return Progress("Waiting", f"begins {relative(asked.not_before, dt.datetime.now(dt.UTC))}")
-    return Progress("Waiting", "the operator has not begun; if it lasts: kubectl certwright check")
+    return Progress("Waiting", "the operator has not started; if this persists: kubectl certwright check")
 
 
 async def _read(connected: Session, asked: Sequence[Asked]) -> Mapping[tuple[str, str], CertificateView]:
@@ -136,6 +136,6 @@ def _label(asked: Asked) -> str:
 def _code(progress: Mapping[Asked, Progress]) -> ExitCode:
     states = {one.state for one in progress.values()}
     if states & RUNNING:
-        complain("Error: not finished in time; the operator goes on. kubectl certwright status shows how far it is.")
+        complain("Error: not finished in time; the operator continues. kubectl certwright status shows how far it is.")
         return ExitCode.TIMED_OUT
     return ExitCode.DONE if states == {"Succeeded"} else ExitCode.FAILED

@@ -61,7 +61,8 @@ class AssumedRole:
         return await _keys(
             response,
             "AssumeRole",
-            f"{identity} needs the right sts:AssumeRole for {self.role}, and the trust policy of the role must name "
+            f"{identity} needs the permission sts:AssumeRole for {self.role}, and the trust policy of the role must "
+            f"name "
             "that identity",
         )
 

@@ -143,8 +143,8 @@ class AzureDNSConfig:
         if self.ambient:
             return partial(fetch_ambient, context, cloud, self.managed_identity or ManagedIdentity())
         raise InvalidCredential(
-            "Azure DNS needs clientID, clientSecretSecretRef and tenantID: this issuer may not use the credentials of "
-            "the place where Certwright runs"
+            "Azure DNS needs clientID, clientSecretSecretRef and tenantID: this issuer may not use Certwright's own "
+            "credentials"
         )
 
 

@@ -95,8 +95,8 @@ class CloudDNSConfig:
         if self.ambient:
             return lambda: fetch_ambient(context)
         raise InvalidCredential(
-            "Google Cloud DNS needs a service account key in serviceAccountSecretRef: this issuer may not use the "
-            "credentials of the place where Certwright runs"
+            "Google Cloud DNS needs a service account key in serviceAccountSecretRef: this issuer may not use "
+            "Certwright's own credentials"
         )
 
 

@@ -36,7 +36,8 @@ AT_ONCE: Final = 10
 """Both together: at most 60 requests in a minute, as the API allows."""
 LEAST_TTL: Final = 600
 _RIGHTS: Final = (
-    "the credential needs the right to change the DNS of the domain, and the account access to the API, which GoDaddy "
+    "the credential needs the permission to change the DNS of the domain, and the account access to the API, which "
+    "GoDaddy "
     "gives to those with ten domains or more, or with a Discount Domain Club plan"
 )
 

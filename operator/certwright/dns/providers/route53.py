@@ -319,7 +319,7 @@ class Route53Provider(RecordSetProvider):
             arn = f" on arn:{self._partition.name}:route53:::hostedzone/{zone.id}" if zone is not None else ""
             instead = "; with hostedZoneID it is not needed" if action == "ListHostedZonesByName" else ""
             who = self._session.keys.source.what
-            error = refused(response, code, f"{who} needs the right route53:{action}{arn}{instead}")
+            error = refused(response, code, f"{who} needs the permission route53:{action}{arn}{instead}")
             # A policy may have conditions on names: then it is one name of the batch that is denied.
             error.for_all = action != CHANGE
             return error

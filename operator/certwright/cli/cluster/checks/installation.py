@@ -89,7 +89,7 @@ def _compared(name: str, found: Mapping[str, Any] | None, wanted: Mapping[str, A
         return Result("fail", f"CRD {name}", f"is older than this version, it lacks {listed(missing)}: {UPGRADE}")
     if more := sorted(theirs - ours):
         return Result("warn", f"CRD {name}", f"is newer than this command, it also has {listed(more)}")
-    return Result("pass", f"CRD {name}", "is there, with the fields of this version")
+    return Result("pass", f"CRD {name}", "exists, with the fields of this version")
 
 
 def _fields(definition: Mapping[str, Any]) -> set[str]:
@@ -116,4 +116,4 @@ async def _served(connected: Session) -> Result:
     served = {text_at(one, "name") for one in found.get("resources") or ()}
     if missing := [plural for plural in PLURALS if plural not in served]:
         return Result("fail", "CRDs", f"{listed(missing)} not served: {UPGRADE}")
-    return Result("warn", "CRDs", "are there; you may not read them, so their version is not known")
+    return Result("warn", "CRDs", "exist; you may not read them, so their version is unknown")

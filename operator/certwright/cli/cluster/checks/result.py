@@ -17,7 +17,7 @@ AT_ONCE: Final = 8
 """Servers that are asked at the same time."""
 SECONDS: Final = 10.0
 """How long to wait for one."""
-FROM_HERE: Final = "seen from this machine; the operator's pod may have another way"
+FROM_HERE: Final = "seen from this machine; the operator's pod may have another route"
 
 
 @dataclass(frozen=True)
