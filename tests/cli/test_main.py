@@ -105,3 +105,13 @@ main({words!r})
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False)  # noqa: S603 - our own
     # A shell makes 130 of it.
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+@pytest.mark.parametrize("words", ["version", "complete -- renew", "status --help", "completion bash"])
+def test_a_full_disk_is_a_line_and_no_traceback(words: str) -> None:
+    program = f"from certwright.cli.main import main; main({words.split()!r})"
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - not a file
+        done = subprocess.run(  # noqa: S603 - our own
+            [sys.executable, "-c", program], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (1, "Error: cannot write the result: no space left on device.\n")

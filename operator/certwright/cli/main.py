@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, NoReturn
 
 from certwright.cli.lean import import_lean
+from certwright.cli.terminal import output_may_be_full
 
 CLUSTER_COMMANDS: Final = ("status", "explain", "renew", "revoke", "rollback", "pause", "resume", "check", "migrate")
 """The commands of `kubectl certwright`, which `certwright` has as well."""
@@ -25,7 +26,8 @@ def kubectl_complete() -> None:
     from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only this command pays for its imports
     from certwright.cli.completion import complete  # noqa: PLC0415 - as above
 
-    print(complete(plugin, sys.argv[1:]))
+    with output_may_be_full():
+        print(complete(plugin, sys.argv[1:]))
 
 
 def _end_at_ctrl_c() -> None:
@@ -38,7 +40,8 @@ def _cluster(given: Sequence[str], name: str) -> NoReturn:
     import_lean()
     from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only these commands pay for its imports
 
-    plugin(list(given), prog_name=name)
+    with output_may_be_full():
+        plugin(list(given), prog_name=name)
     raise SystemExit(0)
 
 
@@ -74,4 +77,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _cluster(given, "certwright")
     from certwright.cli.app import app  # noqa: PLC0415 - typer and rich stay out of `certwright run`
 
-    app(given)
+    with output_may_be_full():
+        app(given)

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
-from typing import Final
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _MAX_LINE: Final = 4096
+_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write to standard output failed although nobody has closed it: a disk is full."""
+    return isinstance(error, OSError) and error.errno in _FULL and error.filename is None
+
+
+@contextmanager
+def output_may_be_full() -> Iterator[None]:
+    """End the process with a line instead of a traceback if its output cannot be written."""
+    try:
+        yield
+        sys.stdout.flush()
+    except OSError as error:
+        if not is_full(error):
+            raise
+        with suppress(OSError):
+            print(f"Error: cannot write the result: {os.strerror(error.errno or 0).lower()}.", file=sys.stderr)
+        flush_streams()
+        raise SystemExit(1) from None
 
 
 def open_streams() -> None:

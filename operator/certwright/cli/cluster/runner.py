@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import io
 import os
 import sys
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.exits import CommandError
-from certwright.cli.terminal import flush_streams, heed_ctrl_c, open_streams, read_line
+from certwright.cli.terminal import flush_streams, heed_ctrl_c, is_full, open_streams, read_line
 from certwright.text import printable
 
 if TYPE_CHECKING:
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
 DEBUG: Final = "CERTWRIGHT_DEBUG"
 """Environment variable: set it to see the traceback of an unexpected error."""
 MAX_ERROR: Final = 2000
-
-
-_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO})
-"""How a write to standard output fails, where nobody has closed it."""
 
 
 def run(command: Coroutine[Any, Any, ExitCode]) -> int:
@@ -53,8 +48,8 @@ def _code(command: Coroutine[Any, Any, ExitCode]) -> ExitCode:
         # The reader has seen enough (`| head`).
         return ExitCode.DONE
     except Exception as error:
-        if isinstance(error, OSError) and error.errno in _FULL and error.filename is None:
-            complain(f"Error: cannot write the result: {os.strerror(error.errno).lower()}.")
+        if isinstance(error, OSError) and is_full(error):
+            complain(f"Error: cannot write the result: {os.strerror(error.errno or 0).lower()}.")
             return ExitCode.FAILED
         if os.environ.get(DEBUG):
             raise

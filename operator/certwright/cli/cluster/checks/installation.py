@@ -9,6 +9,7 @@ from certwright.cli.cluster.checks.result import Result
 from certwright.cli.cluster.human import span
 from certwright.cli.cluster.views import text_at, time_at
 from certwright.kube.errors import Forbidden, KubeError, NotFound
+from certwright.kube.paths import object_path
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ async def _clock(connected: Session) -> Result:
     try:
         found = await connected.client.request(
             "POST",
-            f"/api/v1/namespaces/{connected.namespace}/configmaps",
+            object_path("/api/v1", "configmaps", connected.namespace),
             action="create a ConfigMap as a dry run",
             query={"dryRun": "All"},
             body=body,
