@@ -226,3 +226,28 @@ def test_a_cluster_issuer_has_no_namespace(issuer_body: Make) -> None:
 @pytest.mark.parametrize("field", ["namespaces", "dnsNames", "dnsZones"])
 def test_a_list_of_names_that_is_null_is_one_that_is_not_set(field: str) -> None:
     assert AllowedDomains.model_validate({field: None}) == AllowedDomains()
+
+
+@pytest.mark.parametrize("levels", [65, 3000])
+@pytest.mark.parametrize("field", ["webhook", "plugin", "podTemplate"])
+def test_content_that_is_nested_without_end_is_refused_like_any_other_mistake(field: str, levels: int) -> None:
+    content: dict[str, Any] = {}
+    for _ in range(levels):
+        content = {"a": [content]} if len(content) % 2 else {"a": content}
+    solvers: dict[str, dict[str, Any]] = {
+        "webhook": {"dns01": {"webhook": {"groupName": "acme.example.com", "solverName": "x", "config": content}}},
+        "plugin": {"dns01": {"plugin": {"name": "x", "config": content}}},
+        "podTemplate": {"http01": {"ingress": {"podTemplate": {"spec": {"affinity": content}}}}},
+    }
+    body = {
+        "metadata": {"name": "ca", "namespace": "shop"},
+        "spec": {
+            "acme": {
+                "server": "https://ca.example/d",
+                "privateKeySecretRef": {"name": "account"},
+                "solvers": [solvers[field]],
+            }
+        },
+    }
+    with pytest.raises(InvalidResource, match="nested more than 64 levels"):
+        Issuer.parse(body)
