@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 NAMES: Final = tuple(one["metadata"]["name"] for one in cert_manager_definitions())
 HOME: Final = "certwright"
+REMOVAL_SECONDS: Final = 400.0
+
+pytestmark = pytest.mark.timeout(1200)
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +47,9 @@ def empty_cluster(empty_bed: TestBed) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-def operator(empty_bed: TestBed, tmp_path: Any) -> Iterator[OperatorProcess]:
+def operator(empty_bed: TestBed, empty_cluster: Cluster, tmp_path: Any) -> Iterator[OperatorProcess]:
     """The operator, which is ready without any CRD of cert-manager."""
-    empty_bed.kubectl("delete", "customresourcedefinitions", "--ignore-not-found", "--wait", *NAMES)
+    remove(empty_cluster)
     with OperatorProcess(
         empty_bed.kubeconfig,
         tmp_path / "log",
@@ -81,6 +84,14 @@ def apply(bed: TestBed, cluster: Cluster, found: list[Object]) -> None:
     bed.kubectl("wait", "--for=condition=Established", "--timeout=60s", *(f"crd/{name}" for name in NAMES))
 
 
+def remove(cluster: Cluster) -> None:
+    """Delete the CRDs. The API server deletes their objects first, and takes its time after a failure."""
+    for name in NAMES:
+        cluster.delete("CustomResourceDefinition", None, name)
+    for name in NAMES:
+        cluster.wait_gone("CustomResourceDefinition", None, name, seconds=REMOVAL_SECONDS)
+
+
 def converted_by(url: str, ca: bytes) -> Object:
     config = {"url": url, "caBundle": base64.b64encode(ca).decode()}
     return {"strategy": "Webhook", "webhook": {"clientConfig": config, "conversionReviewVersions": ["v1"]}}
@@ -100,7 +111,7 @@ def test_they_are_served_once_their_crds_are_there_and_go_with_them(
         cluster.apply(their_certificate(place, round_, "a.example.test"))
         wait_served(cluster, place, round_)
         assert "certmanager_certificate_ready_status{" in operator.metrics()
-        empty_bed.kubectl("delete", "customresourcedefinitions", "--wait", *NAMES)
+        remove(cluster)
         # Kubernetes removes what belonged to them.
         cluster.wait_gone("Certificate", place, round_)
         cluster.wait_for(
