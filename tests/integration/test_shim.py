@@ -133,7 +133,7 @@ def test_an_ingress_gets_its_certificate_by_few_requests_and_nothing_is_written_
         if took < QUIET.total_seconds():
             break
     of_issuance = [call for call in api.counts().elements() if tenant.namespace in call[1]]
-    assert len(of_issuance) <= MOST_REQUESTS, sorted(of_issuance)
+    assert len(of_issuance) <= MOST_REQUESTS, "\n".join(sorted(f"{method} {path}" for method, path in of_issuance))
     made = cluster.get("Certificate", tenant.namespace, secret)
     assert made is not None
     # Touched in every way that changes nothing of what is asked for.
