@@ -77,7 +77,7 @@ async def test_an_account_that_another_issuer_uses_stays(bench: Bench) -> None:
     await bench.reconciler.reconcile(CA)
     assert state(bench) == "valid"
     assert not held(bench)
-    assert "Issuer shop/other uses it as well" in bench.events[-1][2]
+    assert "Issuer shop/other uses it too" in bench.events[-1][2]
 
 
 async def test_an_issuer_is_held_for_ten_minutes_at_most_by_a_ca_that_is_down(bench: Bench) -> None:

@@ -491,7 +491,7 @@ async def test_each_refusal_of_a_change_is_told_with_its_code(
         ),
         ({"client_id": None}, "clientID, clientSecretSecretRef and tenantID together"),
         ({"tenant_id": None}, "clientID, clientSecretSecretRef and tenantID together"),
-        ({"client_id": None, "client_secret": None, "tenant_id": None}, "may not use the credentials of the place"),
+        ({"client_id": None, "client_secret": None, "tenant_id": None}, "may not use Certwright's own credentials"),
     ],
 )
 def test_credentials_that_cannot_be_used_are_told(changes: dict[str, Any], said: str) -> None:
