@@ -17,7 +17,7 @@ def test_every_option_of_the_operator_is_there_with_its_variable() -> None:
     assert set(found) == set(re.findall(r"^  (--[a-z0-9-]+)", _parser().format_help(), flags=re.MULTILINE))
     assert found["--log-format"].variable == "CERTWRIGHT_LOG_FORMAT"
     assert found["--workers"] == Option(
-        ("--workers",), "NUMBER", "Objects looked at at the same time, 2 to 256.", "32", "CERTWRIGHT_WORKERS"
+        ("--workers",), "NUMBER", "Objects to process at the same time, 2 to 256.", "32", "CERTWRIGHT_WORKERS"
     )
     assert all(option.help.strip(". ") and option.default for option in found.values())
 
