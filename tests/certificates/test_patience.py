@@ -55,7 +55,7 @@ async def test_a_step_that_takes_too_long_is_interrupted_and_says_so(
 async def test_an_order_that_may_have_been_placed_unseen_is_not_placed_again_at_once(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LONGEST_STEP_SECONDS", 0.25)
+    monkeypatch.setattr(module, "LONGEST_STEP_SECONDS", 1.0)
     asked = []
 
     async def slow(*_: Any, **__: Any) -> Any:
