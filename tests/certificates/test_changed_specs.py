@@ -154,6 +154,30 @@ FIXES: Final[dict[str, tuple[dict[str, Any], dict[str, Any]]]] = {
 }
 
 
+async def fail_for_hours(bench: Bench) -> None:
+    """Have an issuer, one of whose solvers selects by a label, and four attempts that fail."""
+    solver = {"dns01": {"rfc2136": {"nameserver": "127.0.0.1:53"}}}
+    bench.issuer_spec = {"solvers": [solver, {**solver, "selector": {"matchLabels": {"solver": "other"}}}]}
+    bench.ready()
+    bench.ca.verdict = "invalid"
+    bench.write()
+    await bench.run(3 * 3600)
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (4, 4)
+    assert bench.status.next_attempt_time is not None
+    assert bench.status.next_attempt_time > bench.now + dt.timedelta(hours=20)
+
+
+async def test_a_label_that_no_solver_selects_by_is_no_reason_to_order_again(
+    build: Build, kube_api: FakeKubeApi, now: dt.datetime
+) -> None:
+    bench = Changing(build, kube_api, now)
+    await fail_for_hours(bench)
+    for value in ("a", "b"):
+        bench.write(metadata={"labels": {"touched": value}})
+        await bench.run(600)
+    assert (len(bench.ca.orders), bench.status.failed_attempts) == (4, 4)
+
+
 @pytest.mark.parametrize(
     ("fix", "restarts"),
     [*((fix, False) for fix in FIXES), ("another route of http-01", True)],  # what labels were, no restart knows
@@ -162,12 +186,7 @@ async def test_attempts_begin_again_when_something_was_changed_that_they_may_hav
     build: Build, kube_api: FakeKubeApi, now: dt.datetime, fix: str, *, restarts: bool
 ) -> None:
     bench = Changing(build, kube_api, now)
-    bench.ca.verdict = "invalid"
-    bench.write()
-    await bench.run(3 * 3600)
-    assert (len(bench.ca.orders), bench.status.failed_attempts) == (4, 4)
-    assert bench.status.next_attempt_time is not None
-    assert bench.status.next_attempt_time > bench.now + dt.timedelta(hours=20)
+    await fail_for_hours(bench)
     bench.ca.verdict = "ready"
     metadata, spec = FIXES[fix]
     bench.write(metadata=metadata, **spec)

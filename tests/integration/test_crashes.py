@@ -298,7 +298,12 @@ def stage(
 def test_these_are_the_writes_of_an_issuance(stage: Stage) -> None:
     stage.order_certificate()
     stage.tenant.ready("web")
-    # A slow order is written down once more every few seconds.
+    # A slow order is written down once more every few seconds, with what is Ready by then.
+    stage.tenant.cluster.wait_for(
+        "these are not all the writes",
+        lambda: {"status": {"writes": stage.axe.seen}},
+        lambda seen: set(WRITES) <= set(seen["status"]["writes"]),
+    )
     assert set(stage.axe.seen) == set(WRITES), f"in this order: {stage.axe.seen}"
 
 

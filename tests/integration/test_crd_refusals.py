@@ -114,12 +114,12 @@ def refusal(bed: TestBed) -> Refuse:
         ({"usages": ["client"]}, 'spec.usages[0]: Unsupported value: "client"'),
         (
             {"usages": ["decipher only"]},
-            "spec.usages: Invalid value: encipher only and decipher only need key agreement",
+            "spec.usages: Invalid value: encipher only and decipher only also need key agreement",
         ),
         ({"literalSubject": "a"}, 'spec.literalSubject: Invalid value: "a": is not a distinguished name'),
         (
             {"literalSubject": "O=a", "commonName": "a.example"},
-            "spec.literalSubject: Invalid value: literalSubject excl",
+            "spec.literalSubject: Invalid value: literalSubject is the whole subject",
         ),
         ({"subject": {"countries": ["de"]}}, 'spec.subject.countries[0]: Invalid value: "de": must be in capitals'),
         ({"uris": ["a"]}, 'spec.uris[0]: Invalid value: "a": is not a URI'),

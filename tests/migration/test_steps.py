@@ -527,6 +527,33 @@ async def test_what_an_ingress_made_stays_the_ingresss(world: World) -> None:
     assert of(world, OUR_CERTIFICATES)["web"]["metadata"]["ownerReferences"] == [INGRESS]
 
 
+async def test_what_our_shim_made_for_the_same_ingress_in_the_meantime_is_put_on_trial(world: World) -> None:
+    annotated(world)
+    spec = {"secretName": "web-tls", "dnsNames": ["web.test"], "privateKey": {"algorithm": "ECDSA"}}
+    status = {"conditions": [READY]}
+    world.put(OUR_CERTIFICATES, "web", "shop", spec=spec, status=status, metadata={"ownerReferences": [INGRESS]})
+    moved = await move(world)
+    assert (moved.problems, moved.certificates.done) == ({}, 2)
+    ours = of(world, OUR_CERTIFICATES)["web"]
+    key = {name: value for name, value in ours["spec"]["privateKey"].items() if value is not None}
+    assert key == {"rotationPolicy": "Never"}
+    assert MOVED in ours["metadata"]["annotations"]
+    assert TRIAL in ours["metadata"]["annotations"]
+
+
+@pytest.mark.parametrize(
+    ("owners", "secret"), [([], "web-tls"), ([{**INGRESS, "uid": "another"}], "web-tls"), ([INGRESS], "other-tls")]
+)
+async def test_what_a_person_made_under_the_same_name_is_left_as_it_is(
+    world: World, owners: list[dict[str, Any]], secret: str
+) -> None:
+    annotated(world)
+    world.put(OUR_CERTIFICATES, "web", "shop", spec={"secretName": secret}, metadata={"ownerReferences": owners})
+    moved = await move(world)
+    assert "already exists" in moved.problems["Certificate shop/web"]
+    assert of(world, OUR_CERTIFICATES)["web"]["spec"] == {"secretName": secret}
+
+
 async def test_what_was_changed_in_the_trial_stays_as_it_was_changed(world: World) -> None:
     annotated(world)
     await move(world)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.ca_trouble import weighed
 from certwright.certificates.order.budget import with_order
-from certwright.certificates.order_request import digest
+from certwright.certificates.tried import Tried
 from certwright.failures import ATTEMPT_PAUSES, NEXT_ATTEMPT, attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from certwright.certificates.steps.step import Act
     from certwright.certificates.tools import Tools
     from certwright.failures import Failure
-    from certwright.resources import Certificate
     from certwright.runtime.backoff import Backoff
 
 logger = logging.getLogger(__name__)
@@ -122,19 +121,10 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
         observation = observation.with_status(recent_orders=recent).remember(ordered_at=now)
     if order is not None:
         order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
-    tried = asked_for(observation.certificate)
+    tried = Tried.of(observation)
     return observation.remember(open_order=None, issuing=issuing, tried=tried, ca_failures=0, doubts=0).with_status(
         order=order, failed_attempts=attempts, last_failure_time=now, next_attempt_time=again
     )
-
-
-def asked_for(certificate: Certificate) -> str:
-    """Return a digest of all in a Certificate that a person may change so that the next attempt goes better.
-
-    A request is made and taken out without changing what is asked for.
-    """
-    spec = certificate.spec.replace(request=None, paused=False)
-    return digest([spec.to_json(), dict(certificate.metadata.labels)])
 
 
 def _refused_order(observation: Observation, errors: dict[str, str], now: dt.datetime) -> OrderStatus | None:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from certwright.certificates.secret.issued import Issued, Written
     from certwright.certificates.secret.keystores import OutputsLook
     from certwright.certificates.secret.origin import ChainOrigin
+    from certwright.certificates.tried import Tried
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer
@@ -109,7 +110,7 @@ class Memory:
         ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
         doubts: How often it gave an answer that would end the order; of one order, whatever went well in between.
         orders_gone: How many orders in a row were of no use, without costing an attempt; the next one waits longer.
-        tried: What was asked for when an attempt last failed, see `asked_for`; None if this process has seen none fail.
+        tried: What was asked for when an attempt last failed; None if this process has seen none fail.
         cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
             neither waits for the other's failures.
         generation: The generation of the spec that the back-off and the note are about.
@@ -153,7 +154,7 @@ class Memory:
     ca_failures: int = 0
     doubts: int = 0
     orders_gone: int = 0
-    tried: str | None = None
+    tried: Tried | None = None
     cleaning_up: Backoff = field(default_factory=Backoff)
     generation: int = 0
     saved_at: dt.datetime | None = None

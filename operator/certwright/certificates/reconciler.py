@@ -14,7 +14,7 @@ from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unautho
 from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.belief import believed
 from certwright.certificates.contested import as_written
-from certwright.certificates.failed_step import after_failure, asked_for
+from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
 from certwright.certificates.left import records_in_place
 from certwright.certificates.need import issuance_need
@@ -759,7 +759,7 @@ async def _about_account(observation: Observation, failure: Failure) -> Failure:
 
 
 def _is_respecified(certificate: Certificate, memory: Memory) -> bool:
-    """Whether the spec, or the labels, were changed since the last attempt failed.
+    """Whether the spec, or a label that solvers select by, was changed since the last attempt failed.
 
     What was changed may be what it failed for, whether or not the CA is asked for the same: the route of http-01, or
     which solver is chosen. After a restart only the generation of the spec is known.
@@ -769,7 +769,7 @@ def _is_respecified(certificate: Certificate, memory: Memory) -> bool:
     if not certificate.status.failed_attempts or (memory.note is not None and memory.note.reason == "RateLimited"):
         return False
     if memory.tried is not None:
-        return memory.tried != asked_for(certificate)
+        return not memory.tried.is_asked_for_by(certificate)
     return memory.generation not in {UNOBSERVED, certificate.metadata.generation}
 
 

@@ -57,15 +57,20 @@ async def move_certificates(
         if ours is None or title(ours) in skipped:
             continue
         there = await cluster.counterpart(OUR_CERTIFICATES, ours)
-        if there is not None and mark_of(there, MOVED) is None:
+        is_new = there is None or mark_of(there, MOVED) is None
+        if there is not None and is_new and not _is_made_for_same(there, one, ours):
             outcome.problems[title(ours)] = (
                 "a Certwright Certificate with this name already exists: it is left as it is"
             )
             continue
-        if there is None:
+        if is_new:
             marks = {BESIDE: one.uid} if is_mixed else {}
             try:
-                await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours, marks))
+                wanted = await _on_trial(cluster, one, ours, marks)
+                if there is None:
+                    await cluster.apply(OUR_CERTIFICATES, wanted)
+                else:
+                    await _take_over(cluster, wanted)
             except Forbidden as error:
                 leave_out(title(ours), error, progress)
                 continue
@@ -129,6 +134,32 @@ def as_moved(one: Assessed, ours: Mapping[str, Any], marks: Mapping[str, str] | 
     if (owner := one.annotated) is not None:
         manifest["metadata"]["ownerReferences"] = [dict(owner)]
     return manifest
+
+
+def _is_made_for_same(there: Mapping[str, Any], one: Assessed, ours: Mapping[str, Any]) -> bool:
+    """Whether our shim has made a Certificate for the same annotated object, while cert-manager's controller was away.
+
+    It restarts in a mixed cluster, and is stopped elsewhere: both leave the annotations to whoever is quicker.
+    """
+    owner = one.annotated
+    if owner is None or mapping(there.get("spec")).get("secretName") != ours["spec"]["secretName"]:
+        return False
+    references = mapping(there.get("metadata")).get("ownerReferences") or ()
+    return any(mapping(reference).get("uid") == owner.get("uid") for reference in references)
+
+
+async def _take_over(cluster: Cluster, wanted: Mapping[str, Any]) -> None:
+    """Put a Certificate of our shim on trial as it is."""
+    metadata, spec = wanted["metadata"], wanted["spec"]
+
+    def edit(found: Mapping[str, Any]) -> Mapping[str, Any] | None:
+        dropped = dict.fromkeys(mapping(mapping(found.get("spec")).get("privateKey")))
+        return {
+            "metadata": {"annotations": metadata.get("annotations", {}), "labels": metadata.get("labels", {})},
+            "spec": {**spec, "privateKey": {**dropped, **spec["privateKey"]}},
+        }
+
+    await cluster.edit(OUR_CERTIFICATES, metadata.get("namespace"), metadata["name"], edit)
 
 
 async def _on_trial(

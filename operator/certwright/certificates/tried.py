@@ -1,0 +1,46 @@
+"""What was asked for when an attempt failed: something else may go better, and need not wait."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from certwright.certificates.order_request import digest
+from certwright.issuers.solver_choice import selected_labels
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from certwright.certificates.observation import Observation
+    from certwright.resources import Certificate
+
+
+@dataclass(frozen=True)
+class Tried:
+    """What a person may change so that the next attempt goes better.
+
+    Attributes:
+        digest: Of the spec, and of the labels that count.
+        labels: The names of these labels: those that the issuer's solvers select by. Others are for other programs,
+            some of which change them all the time.
+    """
+
+    digest: str
+    labels: frozenset[str]
+
+    @classmethod
+    def of(cls, observation: Observation) -> Tried:
+        """Return what an attempt was made for."""
+        issuer = observation.issuer
+        labels = frozenset(selected_labels(issuer.spec) if issuer is not None else ())
+        return cls(_digest(observation.certificate, labels), labels)
+
+    def is_asked_for_by(self, certificate: Certificate) -> bool:
+        """Whether a Certificate asks for the same again."""
+        return self.digest == _digest(certificate, self.labels)
+
+
+def _digest(certificate: Certificate, names: Iterable[str]) -> str:
+    # A request is made and taken out, and a Certificate paused, without changing what is asked for.
+    spec, labels = certificate.spec.replace(request=None, paused=False), certificate.metadata.labels
+    return digest([spec.to_json(), {name: labels[name] for name in sorted(names) if name in labels}])
