@@ -298,7 +298,7 @@ def test_a_redirect_to_https_where_the_file_is_not_served_is_told(
 
 def test_a_pod_that_its_node_evicts_is_made_again(troubles: Troubles) -> None:
     troubled = troubles[evicted]
-    troubled.told(NAME, "the solver pod cw-", "(Evicted: Pod ephemeral local storage", "created again")
+    troubled.told(NAME, "the solver pod cw-", "(Evicted: Pod ephemeral local storage", "creates it again")
     troubled.goes_on()
     troubled.cluster.wait_for(
         "the pod is not made again",

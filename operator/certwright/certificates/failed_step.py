@@ -121,7 +121,8 @@ def _give_up_attempt(observation: Observation, failure: Failure, now: dt.datetim
         observation = observation.with_status(recent_orders=recent).remember(ordered_at=now)
     if order is not None:
         order = order.replace(state="invalid", authorizations=_with_errors(order, errors))
-    tried = Tried.of(observation)
+    issuer = observation.issuer
+    tried = Tried.of(observation.certificate, issuer.spec if issuer is not None else None)
     return observation.remember(open_order=None, issuing=issuing, tried=tried, ca_failures=0, doubts=0).with_status(
         order=order, failed_attempts=attempts, last_failure_time=now, next_attempt_time=again
     )

@@ -11,8 +11,7 @@ from certwright.issuers.solver_choice import selected_labels
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.certificates.observation import Observation
-    from certwright.resources import Certificate
+    from certwright.resources import AcmeIssuerSpec, Certificate
 
 
 @dataclass(frozen=True)
@@ -29,11 +28,10 @@ class Tried:
     labels: frozenset[str]
 
     @classmethod
-    def of(cls, observation: Observation) -> Tried:
-        """Return what an attempt was made for."""
-        issuer = observation.issuer
-        labels = frozenset(selected_labels(issuer.spec) if issuer is not None else ())
-        return cls(_digest(observation.certificate, labels), labels)
+    def of(cls, certificate: Certificate, issuer: AcmeIssuerSpec | None) -> Tried:
+        """Return what an attempt at an issuer was made for; None for an issuer that is not there."""
+        labels = frozenset(selected_labels(issuer) if issuer is not None else ())
+        return cls(_digest(certificate, labels), labels)
 
     def is_asked_for_by(self, certificate: Certificate) -> bool:
         """Whether a Certificate asks for the same again."""

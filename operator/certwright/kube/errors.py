@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+_GOING: Final = "because it is being terminated"
+"""How the API server refuses whatever is new in a namespace that is deleted."""
+_NO_NAMESPACE: Final = 'namespaces "'
+"""How it begins to say that a namespace is gone; of another object it names the kind."""
+
 
 class KubeError(Exception):
     """The API server refused a request, or could not be reached.
@@ -22,6 +27,11 @@ class KubeError(Exception):
         self.message = message
         said = f"HTTP {status} {reason}".rstrip() if status is not None else "no answer"
         super().__init__(f"could not {action}: {said}" + (f": {message}" if message else ""))
+
+    @property
+    def is_for_going_namespace(self) -> bool:
+        """Whether its namespace is being deleted, or is gone: nothing new is accepted there."""
+        return False
 
 
 class Unreachable(KubeError):
@@ -51,13 +61,14 @@ class Unavailable(KubeError):
 class NotFound(KubeError):
     """The object, its namespace or its resource type does not exist (404)."""
 
+    @property
+    def is_for_going_namespace(self) -> bool:
+        """Whether its namespace is gone."""
+        return self.message.startswith(_NO_NAMESPACE)
+
 
 class Conflict(KubeError):
     """The object changed in between, is another object of the same name, or exists already (409)."""
-
-
-_GOING: Final = "because it is being terminated"
-"""How the API server refuses whatever is new in a namespace that is deleted."""
 
 
 class Forbidden(KubeError):
@@ -65,7 +76,7 @@ class Forbidden(KubeError):
 
     @property
     def is_for_going_namespace(self) -> bool:
-        """Whether it is refused because its namespace is being deleted: nothing new is taken there."""
+        """Whether its namespace is being deleted."""
         return _GOING in self.message
 
 

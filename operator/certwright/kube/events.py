@@ -9,7 +9,7 @@ import secrets
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from certwright.kube.errors import Forbidden, KubeError, NotFound
+from certwright.kube.errors import KubeError, NotFound
 from certwright.resources import API_VERSION
 
 if TYPE_CHECKING:
@@ -113,8 +113,12 @@ class EventRecorder:
         except NotFound:
             logger.debug("the namespace %s of an Event is gone", namespace)
         except KubeError as error:
-            going = isinstance(error, Forbidden) and error.is_for_going_namespace
-            logger.log(logging.DEBUG if going else logging.WARNING, "an Event is lost (%s): %s", event["reason"], error)
+            logger.log(
+                logging.DEBUG if error.is_for_going_namespace else logging.WARNING,
+                "an Event is lost (%s): %s",
+                event["reason"],
+                error,
+            )
 
 
 def _manifest(

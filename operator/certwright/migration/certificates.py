@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.api import BESIDE, MOVED, TRIAL
 from certwright.cert_manager.spec import mapping
-from certwright.kube.errors import Forbidden, Invalid
+from certwright.kube.errors import Forbidden, Invalid, NotFound
 from certwright.migration.cluster import OUR_CERTIFICATES, SECRETS
 from certwright.migration.inventory import condition, is_ready
 from certwright.migration.marks import NO_CERTIFICATE
@@ -71,7 +71,7 @@ async def move_certificates(
                     await cluster.apply(OUR_CERTIFICATES, wanted)
                 else:
                     await _take_over(cluster, wanted)
-            except Forbidden as error:
+            except (Forbidden, NotFound) as error:
                 leave_out(title(ours), error, progress)
                 continue
             progress.tell(f"{title(ours)} created; its key is kept for the trial")
@@ -104,8 +104,10 @@ async def try_certificates(
         try:
             if await cluster.counterpart(OUR_CERTIFICATES, ours) is None:
                 await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours, {}), trial=True)
-        except (Forbidden, Invalid) as error:
-            if not (isinstance(error, Forbidden) and error.is_for_going_namespace):
+        except (Forbidden, Invalid, NotFound) as error:
+            if isinstance(error, NotFound) and not error.is_for_going_namespace:
+                raise
+            if not error.is_for_going_namespace:
                 refused[title(ours)] = f"cannot be moved: {error}"
     if refused:
         progress.tell(f"{len(refused)} Certificates cannot be created")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from certwright.cert_manager.api import MOVED
 from certwright.cert_manager.spec import mapping
-from certwright.kube.errors import Conflict, Forbidden
+from certwright.kube.errors import Conflict, Forbidden, NotFound
 from certwright.migration.cluster import OURS_BY_KIND, SECRETS
 from certwright.migration.inventory import is_ready
 from certwright.migration.progress import Outcome, leave_out, mark_of, marked, title
@@ -60,7 +60,7 @@ async def move_issuers(
         else:
             try:
                 there = await cluster.apply(kind, marked(ours, {MOVED: one.uid}))
-            except Forbidden as error:
+            except (Forbidden, NotFound) as error:
                 leave_out(name, error, progress)
                 continue
             except Conflict:

@@ -11,7 +11,7 @@ from certwright.cert_manager.spec import mapping
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from certwright.kube.errors import Forbidden
+    from certwright.kube.errors import Forbidden, NotFound
 
 
 @dataclass(frozen=True)
@@ -37,11 +37,11 @@ class Progress:
             await asyncio.sleep(min(self.interval, left))
 
 
-def leave_out(name: str, refusal: Forbidden, progress: Progress) -> None:
+def leave_out(name: str, refusal: Forbidden | NotFound, progress: Progress) -> None:
     """Tell that an object goes with its namespace; nothing has to be moved.
 
     Raises:
-        Forbidden: It was refused for another reason.
+        Forbidden, NotFound: It was refused for another reason.
     """
     if not refusal.is_for_going_namespace:
         raise refusal
