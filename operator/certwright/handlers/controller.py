@@ -33,7 +33,7 @@ from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.record_sweep import RecordSweep
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
-from certwright.kube.cert_manager import CertManagerPresence
+from certwright.kube.cert_manager import FRESH_SECONDS, CertManagerPresence
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
@@ -244,6 +244,7 @@ class Controller:
             clock=_now,
         )
         self._shim_options = shim
+        is_cert_manager_live = partial(self.cert_manager.is_live, within=FRESH_SECONDS)
         self.routes = Routes()
         self.routes.wake = self.manager.wake
         self._shim = None
@@ -255,13 +256,13 @@ class Controller:
                 find_issuer=self._issuer_of,
                 recorder=self._recorder,
                 routes=self.routes,
-                is_cert_manager_live=self.cert_manager.is_live,
+                is_cert_manager_live=is_cert_manager_live,
                 is_claimed=self.guard.has_claim if self.guard is not None else _not_claimed,
             )
         self._register()
         if mirror is not None:
             annotations = shim is not None and shim.defaults.cert_manager
-            self._serve_cert_manager(client, common, mirror, self.cert_manager.is_live, annotations=annotations)
+            self._serve_cert_manager(client, common, mirror, is_cert_manager_live, annotations=annotations)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work while this process leads, until told to stop; then close. See `Workers.run`.

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 20.0
 """Between two looks, unless the caller waits for an end."""
+FRESH_SECONDS: Final = 2.0
+"""The same before something is created that cert-manager's controller would create as well: it may just be back."""
 LONGEST_LEASE: Final = 300.0
 """Whoever may write the Lease may write any duration."""
 
