@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import signal
@@ -10,11 +11,12 @@ import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 import pytest
 from cryptography import x509
 
+from certwright.cert_manager.api import CONTROLLER_LEASE, LEASE_NAMESPACE
 from harness import OperatorProcess, Tenant, tsig_secret
 from harness.migrating import (
     API,
@@ -73,7 +75,22 @@ def tenant(
     """One with cert-manager's controllers running, whatever an earlier test has migrated."""
     scale(bed, 1)
     wait_running(cluster, cert_manager)
+    # Until its controllers hold their Lease they do nothing, and ours would follow the annotations.
+    cluster.wait_for("cert-manager holds no Lease", partial(lease_of_cert_manager, bed), is_held)
     return Tenant(namespace, bed, cluster, guarded)
+
+
+def lease_of_cert_manager(bed: TestBed) -> dict[str, Any]:
+    named = ("lease", CONTROLLER_LEASE, "-n", LEASE_NAMESPACE)
+    return cast("dict[str, Any]", json.loads(bed.kubectl("get", *named, "--ignore-not-found", "-o", "json") or "{}"))
+
+
+def is_held(lease: dict[str, Any]) -> bool:
+    """Whether it was renewed a few seconds ago."""
+    spec = lease.get("spec", {})
+    if not spec.get("holderIdentity"):
+        return False
+    return dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(spec["renewTime"]) < dt.timedelta(seconds=15)
 
 
 @pytest.fixture
@@ -420,6 +437,7 @@ def test_what_cert_manager_made_for_a_gateway_goes_there_and_back(
             lambda: {"runs": cert_manager.running and "--enable-gateway-api" in cert_manager.arguments},
             lambda found: found["runs"],
         )
+        cluster.wait_for("cert-manager holds no Lease", partial(lease_of_cert_manager, bed), is_held)
         cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
         made = their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url)
         bed.kubectl("apply", "-f", "-", stdin=json.dumps(made))
