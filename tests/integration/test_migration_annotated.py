@@ -47,10 +47,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 NEW_ORDER: Final = ("POST", "/order-plz")
-BOTH_ISSUE: Final = pytest.mark.xfail(
-    raises=AssertionError,
-    reason="known fault: where cert-manager's controller has just restarted, both may issue for a new annotated object",
-)
 
 
 @pytest.fixture(scope="module")
@@ -234,7 +230,6 @@ def test_what_cert_manager_made_for_ingresses_goes_there_and_back_and_there_with
     assert cluster.secret_data(space, "new-tls") == after
 
 
-@BOTH_ISSUE
 def test_in_a_mixed_cluster_what_has_moved_follows_its_ingress_and_cert_managers_shims_are_off(
     tenant: Tenant, cert_manager: CertManager, counted_ca: RecordingProxy, migrate: Migration
 ) -> None:
@@ -425,7 +420,6 @@ def test_who_may_not_create_certificates_stops_nothing(
     assert cluster.find_all("Certificate", space) == []
 
 
-@BOTH_ISSUE
 def test_what_cert_manager_made_for_a_gateway_goes_there_and_back(
     tenant: Tenant, cert_manager: CertManager, counted_ca: RecordingProxy, migrate: Migration
 ) -> None:

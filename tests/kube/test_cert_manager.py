@@ -70,6 +70,19 @@ async def test_it_is_looked_at_seldom_however_often_it_is_asked_for() -> None:
     assert world.leases.asked == 1
 
 
+async def test_one_that_has_just_come_back_is_seen_before_anything_is_created_in_its_place() -> None:
+    world = World()
+    assert not await world.presence.is_live_for(creating=False)
+    world.leases.spec = held()
+    assert not await world.presence.is_live_for(creating=False), "what is there can wait for the next look"
+    assert world.leases.asked == 1
+    assert await world.presence.is_live_for(creating=True)
+    assert await world.presence.is_live_for(creating=False)
+    for _ in range(100):
+        assert await world.presence.is_live_for(creating=True)
+    assert world.leases.asked == 2, "that it runs is believed: nothing is created then"
+
+
 @pytest.mark.parametrize("spec", [7, "held", []])
 async def test_a_lease_of_another_form_is_an_error_or_none_and_no_traceback(spec: Any) -> None:
     world = World()

@@ -52,7 +52,7 @@ class World:
     ) -> MirrorReconciler:
         """Return one that knows of these annotated objects; None if annotations do not count."""
 
-        async def is_live() -> bool:
+        async def is_live(*, creating: bool) -> bool:  # noqa: ARG001 - as it is asked
             return self.is_live
 
         return MirrorReconciler(

@@ -51,6 +51,7 @@ class World:
         self.is_theirs: set[str] = set()
         """Certificates that another manager has made."""
         self.cert_manager_runs = False
+        self.asked_for_creation: list[bool] = []
         self.claimed: set[tuple[str, str]] = set()
         self.version = 0
         self.routes = Routes()
@@ -66,7 +67,8 @@ class World:
             clock=lambda: self.now,
         )
 
-    async def is_live(self) -> bool:
+    async def is_live(self, *, creating: bool) -> bool:
+        self.asked_for_creation.append(creating)
         return self.cert_manager_runs
 
     def record(self, _subject: Subject, _kind: str, reason: str, message: str) -> None:
@@ -382,6 +384,8 @@ async def test_cert_managers_annotations_are_left_to_it_while_it_runs_and_come_b
     world.cert_manager_runs = False
     await world.look(WEB)
     assert set(world.manifests) == {"a-tls"}
+    await world.look(WEB)
+    assert world.asked_for_creation == [True, True, False], "nothing is created where something is there"
     # It runs again: ours stays until cert-manager has one for the Secret.
     world.cert_manager_runs = True
     await world.look(WEB)

@@ -33,7 +33,7 @@ from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.record_sweep import RecordSweep
 from certwright.issuers.registry import IssuerRegistry
 from certwright.kube.api import KubeApi
-from certwright.kube.cert_manager import FRESH_SECONDS, CertManagerPresence
+from certwright.kube.cert_manager import CertManagerPresence
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
@@ -51,7 +51,7 @@ from certwright.shim.routes import Routes
 from certwright.shim.sources import OF_GATEWAYS, SOURCES
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from kubernetes.aio.client.api_client import ApiClient
 
@@ -95,7 +95,7 @@ class Controller:
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
         mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
         cert_manager_namespace: Of the Lease of cert-manager's controller.
-        guarded: Whether leaving Secrets that its Certificates name to it while it runs.
+        guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
 
     def __init__(
@@ -244,7 +244,6 @@ class Controller:
             clock=_now,
         )
         self._shim_options = shim
-        is_cert_manager_live = partial(self.cert_manager.is_live, within=FRESH_SECONDS)
         self.routes = Routes()
         self.routes.wake = self.manager.wake
         self._shim = None
@@ -256,13 +255,13 @@ class Controller:
                 find_issuer=self._issuer_of,
                 recorder=self._recorder,
                 routes=self.routes,
-                is_cert_manager_live=is_cert_manager_live,
+                is_cert_manager_live=self.cert_manager.is_live_for,
                 is_claimed=self.guard.has_claim if self.guard is not None else _not_claimed,
             )
         self._register()
         if mirror is not None:
             annotations = shim is not None and shim.defaults.cert_manager
-            self._serve_cert_manager(client, common, mirror, is_cert_manager_live, annotations=annotations)
+            self._serve_cert_manager(client, common, mirror, annotations=annotations)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work while this process leads, until told to stop; then close. See `Workers.run`.
@@ -330,7 +329,6 @@ class Controller:
         client: KubeClient,
         common: CommonMetadata | None,
         options: MirrorOptions,
-        is_live: Callable[[], Awaitable[bool]],
         *,
         annotations: bool,
     ) -> None:
@@ -346,7 +344,7 @@ class Controller:
             issuers=self.issuers,
             cluster_issuers=self.cluster_issuers,
             recorder=self._recorder,
-            is_cert_manager_live=is_live,
+            is_cert_manager_live=self.cert_manager.is_live_for,
             options=options,
             is_annotated=self._is_annotated if annotations else None,
             clock=_now,

@@ -80,7 +80,7 @@ class Options:
         shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
         mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
         cert_manager_namespace: Of the Lease of cert-manager's controller.
-        guarded: Whether leaving Secrets that its Certificates name to it while it runs.
+        guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
 
     operator_namespace: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from certwright.cert_manager.api import CONTROLLER_LEASE, LEASE_NAMESPACE
 from certwright.kube.errors import KubeError
@@ -17,10 +17,15 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS: Final = 20.0
 """Between two looks, unless the caller waits for an end."""
-FRESH_SECONDS: Final = 2.0
-"""The same before something is created that cert-manager's controller would create as well: it may just be back."""
 LONGEST_LEASE: Final = 300.0
 """Whoever may write the Lease may write any duration."""
+
+
+class IsLive(Protocol):
+    """Says whether cert-manager's controller runs, see `CertManagerPresence.is_live_for`."""
+
+    async def __call__(self, *, creating: bool) -> bool:
+        """Say so to whoever would create something, or would not."""
 
 
 class CertManagerPresence:
@@ -65,6 +70,17 @@ class CertManagerPresence:
             self._looked_at = now
         over = self._seen.over_at(least=LOOK_SECONDS, most=LONGEST_LEASE) + LOOK_SECONDS
         return bool(self._seen.record.holder) and now < over
+
+    async def is_live_for(self, *, creating: bool) -> bool:
+        """The same for whoever serves what cert-manager's controller would serve.
+
+        Before anything is created a "no" is asked for again: the controller may have come back since, and both would
+        issue. What is there already can wait for the next look.
+
+        Raises:
+            KubeError: It cannot be found out.
+        """
+        return await self.is_live() or (creating and await self.is_live(within=0.0))
 
     async def _read(self) -> LeaseRecord:
         # A list needs no right besides the one by which other releases are seen.

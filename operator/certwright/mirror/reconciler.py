@@ -30,9 +30,10 @@ from certwright.text import printable
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from certwright.certificates.store import Certificates
+    from certwright.kube.cert_manager import IsLive
     from certwright.kube.events import EventRecorder
     from certwright.kube.resource import Resource
     from certwright.mirror.options import Options
@@ -110,7 +111,7 @@ class MirrorReconciler:
         issuers: Store[Issuer],
         cluster_issuers: Store[ClusterIssuer],
         recorder: EventRecorder,
-        is_cert_manager_live: Callable[[], Awaitable[bool]],
+        is_cert_manager_live: IsLive,
         options: Options,
         is_annotated: Callable[[str, OwnerReference], bool] | None,
         clock: Callable[[], dt.datetime],
@@ -209,7 +210,7 @@ class MirrorReconciler:
                 yield Key(THEIR_CERTIFICATES.key_kind, one.namespace, one.name)
 
     async def _is_left_to_cert_manager(self, key: Key, theirs: Mirrored) -> bool:
-        is_held = await self._is_cert_manager_live()
+        is_held = await self._is_cert_manager_live(creating=self._ours_of(theirs) is None)
         if is_held != self._is_held:
             self._is_held = is_held
             if is_held:

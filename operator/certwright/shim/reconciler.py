@@ -40,9 +40,10 @@ from certwright.shim.sources import (
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
     from certwright.certificates.store import Certificates
+    from certwright.kube.cert_manager import IsLive
     from certwright.kube.events import EventRecorder
     from certwright.kube.resource import Resource
     from certwright.reasons import Reason
@@ -99,7 +100,7 @@ class ShimReconciler:
         find_issuer: Callable[[Key], Issuer | ClusterIssuer | None],
         recorder: EventRecorder,
         routes: Routes,
-        is_cert_manager_live: Callable[[], Awaitable[bool]],
+        is_cert_manager_live: IsLive,
         is_claimed: Callable[[str, str], bool] = lambda _namespace, _secret: False,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -260,12 +261,11 @@ class ShimReconciler:
         One whose Certificate was moved in a mixed cluster is ours: cert-manager's controller runs on without what makes
         Certificates for annotated objects.
         """
-        return (
-            self._options.leaves_to_cert_manager
-            and self._asks_by_theirs(source)
-            and await self._is_cert_manager_live()
-            and not any(BESIDE in one.metadata.annotations for one in self._controlled_by(source))
-        )
+        if not (self._options.leaves_to_cert_manager and self._asks_by_theirs(source)):
+            return False
+        made = self._controlled_by(source)
+        moved = any(BESIDE in one.metadata.annotations for one in made)
+        return not moved and await self._is_cert_manager_live(creating=not made)
 
     def _asks_by_theirs(self, source: Source) -> bool:
         return asks(source.annotations, self._options.defaults) and not asks(source.annotations, Defaults())
