@@ -10,12 +10,19 @@ from typing import TYPE_CHECKING, Any, Final, cast
 import pytest
 
 from certwright.certificates.store import Certificates
+from certwright.kube.contest import LONGEST_SECONDS
 from certwright.kube.errors import Conflict, Forbidden, Invalid
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults
-from certwright.shim.contest import FREE_WRITES, LONGEST_SECONDS
-from certwright.shim.reconciler import HELD_SECONDS, REFUSED_SECONDS, TAKEN_SECONDS, Options, ShimReconciler
+from certwright.shim.reconciler import (
+    FREE_WRITES,
+    HELD_SECONDS,
+    REFUSED_SECONDS,
+    TAKEN_SECONDS,
+    Options,
+    ShimReconciler,
+)
 from certwright.shim.routes import Routes
 from certwright.shim.sources import GATEWAYS, INGRESSES, LISTENER_SETS, MAX_REFUSALS, X_LISTENER_SETS
 

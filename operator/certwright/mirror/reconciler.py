@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from certwright.cert_manager.api import MOVED
 from certwright.issuers.solver_choice import selected_labels
+from certwright.kube.contest import Contest
 from certwright.kube.errors import Conflict, Forbidden, Invalid, NotFound
 from certwright.kube.events import Subject
 from certwright.kube.owned import Applied, Told, digest
@@ -56,29 +56,12 @@ SETTLING_SECONDS: Final = 60.0
 """After the start, until what is not known to be annotated is not."""
 FREE_WRITES: Final = 3
 """Times that the same status is written again at once after something else has changed it."""
-LONGEST_SECONDS: Final = 300.0
-"""The longest pause between such writes."""
 CALM_SECONDS: Final = 600.0
 """After which a status counts as agreed on."""
 HELD_MESSAGE: Final = (
     "The controller of cert-manager is running in the cluster, so Certwright leaves this object to it, and writes no "
     "status. Stop cert-manager, or set certManager.serveObjects.enabled to false."
 )
-
-
-@dataclass
-class _Written:
-    """What was written into a status, or applied.
-
-    Attributes:
-        digest: Of it.
-        at: Seconds of the clock.
-        again: How often the same was written because something else had changed it.
-    """
-
-    digest: str
-    at: float
-    again: int = 0
 
 
 class MirrorReconciler:
@@ -134,8 +117,8 @@ class MirrorReconciler:
         self.stores: Mapping[str, Store[Mirrored]] = {one.key_kind: Store() for one in OURS}
         self._applied = Applied()
         self._told: Told[tuple[Reason, str]] = Told()
-        self._written: dict[Key, _Written] = {}
-        self._brought: dict[Key, _Written] = {}
+        self._written = Contest[Key](seconds, free_writes=FREE_WRITES, calm_seconds=CALM_SECONDS)
+        self._brought = Contest[Key](seconds, free_writes=FREE_WRITES, calm_seconds=CALM_SECONDS)
         self._is_held = False
         self._looked_at: set[Key] = set()
         self._begun = seconds()
@@ -165,8 +148,8 @@ class MirrorReconciler:
         if theirs is None:
             # Ours goes with it: Kubernetes collects what it owned.
             self._told.forget(key)
-            self._written.pop(key, None)
-            self._brought.pop(key, None)
+            self._written.forget(key)
+            self._brought.forget(key)
             self._looked_at.discard(key)
             return Result.ON_EVENT
         if theirs.is_going:
@@ -245,8 +228,8 @@ class MirrorReconciler:
         manifest = self._api.completed(self._manifest(theirs, theirs.manifest))
         if self._applied.is_unchanged(key, present, manifest):
             return None, Result.ON_EVENT
-        writing = _Written(digest(manifest), self._seconds())
-        if (pause := _pause(self._brought.get(key), writing)) > 0:
+        said = digest(manifest)
+        if (pause := self._brought.pause(key, said)) > 0:
             return None, Result.again_in(pause)
         uid = present.metadata.uid if present is not None else None
         try:
@@ -258,7 +241,8 @@ class MirrorReconciler:
             # A policy or a quota may be changed, which nobody tells.
             return (_refused(theirs), f"Not served by Certwright: {error.message}"), Result.again_in(HELD_SECONDS)
         self._applied.note(key, manifest, written["metadata"])
-        if _note(self._brought, key, writing):
+        self._brought.note(key, said)
+        if self._brought.is_contested(key, said) and self._brought.is_news(key):
             kind, name = theirs.resource.kind, theirs.name
             message = (
                 f"Something else keeps changing or deleting the {kind} {name} of Certwright (certwright.io). "
@@ -318,11 +302,10 @@ class MirrorReconciler:
         change = _change(theirs.status, wanted, fields)
         if not change:
             return Result.ON_EVENT
-        now = self._seconds()
-        writing = _Written(digest({"status": _weight(wanted)}), now)
+        said = digest({"status": _weight(wanted)})
         in_words_only = _weight(theirs.status) == _weight(wanted)
-        before = self._written.get(key)
-        pause = QUIET_SECONDS - (now - before.at) if in_words_only and before is not None else _pause(before, writing)
+        since = self._written.since(key)
+        pause = QUIET_SECONDS - since if in_words_only and since is not None else self._written.pause(key, said)
         if pause > 0:
             return Result.again_in(pause)
         try:
@@ -332,7 +315,8 @@ class MirrorReconciler:
         except Conflict:
             # It was changed a moment ago; the watch brings it.
             return Result.again_in(TAKEN_SECONDS)
-        if _note(self._written, key, writing, counts=not in_words_only):
+        self._written.note(key, said, counts=not in_words_only)
+        if self._written.is_contested(key, said) and self._written.is_news(key):
             message = (
                 "Something else keeps changing the status of this object. Certwright corrects it less and less often."
             )
@@ -374,23 +358,6 @@ class MirrorReconciler:
             resource_version=theirs.resource_version,
         )
         self._recorder.record(subject, kind, reason, message)
-
-
-def _pause(before: _Written | None, writing: _Written) -> float:
-    """Return the seconds to wait before the same is written once more because something else has undone it."""
-    since = writing.at - before.at if before is not None else CALM_SECONDS
-    if before is None or writing.digest != before.digest or before.again < FREE_WRITES or since >= CALM_SECONDS:
-        return 0.0
-    return min(2.0 ** (before.again - FREE_WRITES + 1), LONGEST_SECONDS) - since
-
-
-def _note(written: dict[Key, _Written], key: Key, writing: _Written, *, counts: bool = True) -> bool:
-    """Remember what was written; tell whether it is, by now, what something else keeps undoing."""
-    before = written.get(key)
-    if before is not None and before.digest == writing.digest and writing.at - before.at < CALM_SECONDS:
-        writing.again = before.again + counts
-    written[key] = writing
-    return before is not None and before.again < writing.again == FREE_WRITES
 
 
 def _refused(theirs: Mirrored) -> Reason:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.cert_manager.api import BESIDE, MOVED, TRIAL
 from certwright.certificates.store import controller_key
 from certwright.issuers.solver_choice import selected_labels
+from certwright.kube.contest import Contest
 from certwright.kube.errors import Conflict, Forbidden, Invalid
 from certwright.kube.events import Subject
 from certwright.kube.owned import Applied, Told, digest
@@ -26,7 +27,6 @@ from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults, Refusal, asks, read_annotations, with_issuer_of
 from certwright.shim.certificates import wanted_certificates
-from certwright.shim.contest import Contest
 from certwright.shim.sources import (
     GATEWAYS,
     INGRESSES,
@@ -57,6 +57,11 @@ logger = logging.getLogger(__name__)
 KINDS: Final[Mapping[str, Resource]] = {resource.kind: resource for resource in SOURCES}
 TAKEN_SECONDS: Final = 2.0
 """After another object took the name of a Certificate at the same time."""
+FREE_WRITES: Final = 5
+"""People who delete a Certificate get it back at once so often."""
+CALM_SECONDS: Final = 900.0
+"""After which what was written last of a Certificate counts no more."""
+MAX_CONTESTS: Final = 4096
 HELD_SECONDS: Final = 60.0
 """Between looks at whether cert-manager still runs, and at what tells nobody when it changes."""
 REFUSED_SECONDS: Final = 300.0
@@ -121,7 +126,9 @@ class ShimReconciler:
         self._waiting: defaultdict[tuple[str, str], set[Key]] = defaultdict(set)
         self._waits_for: defaultdict[Key, set[tuple[str, str]]] = defaultdict(set)
         self._told: Told[tuple[Reason, str]] = Told()
-        self._contest = Contest(clock)
+        self._contest = Contest[tuple[str, str]](
+            clock, free_writes=FREE_WRITES, calm_seconds=CALM_SECONDS, most=MAX_CONTESTS
+        )
 
     async def reconcile(self, key: Key) -> Result:
         """Bring the Certificates of one object about, or take them away.
@@ -305,7 +312,7 @@ class ShimReconciler:
         if self._contest.is_contested(place, said):
             if self._contest.is_news(place):
                 self._warn(key, source, *_contested(name))
-            if (pause := self._contest.pause(place)) > 0:
+            if (pause := self._contest.pause(place, said)) > 0:
                 return None, Result.again_in(pause)
         if not self._writing:
             self._gone.clear()
