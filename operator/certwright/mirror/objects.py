@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager import Verdict, api, issuer_type, translate_certificate, translate_issuer
@@ -96,7 +96,6 @@ class Mirrored:
             body: The object.
             flags: What cert-manager's controller would have been started with; None for its defaults.
         """
-        metadata = body["metadata"]
         # A watch of one kind says so once, not in every object.
         whole = {**body, "apiVersion": api.API_VERSION, "kind": resource.kind}
         is_certificate = resource == THEIR_CERTIFICATES
@@ -104,14 +103,8 @@ class Mirrored:
         translation = translate(whole, flags=flags)
         found = translation.manifest
         status = mapping(body.get("status"))
-        return cls(
-            resource=resource,
-            namespace=metadata.get("namespace") or "",
-            name=metadata["name"],
-            uid=str(metadata.get("uid") or ""),
-            generation=int(metadata.get("generation") or 0),
-            resource_version=str(metadata.get("resourceVersion") or ""),
-            is_going=metadata.get("deletionTimestamp") is not None,
+        return replace(
+            cls.unreadable(resource, body),
             manifest=None if found is None else _manifest(found, whole),
             labels=_labels(mapping(mapping(found).get("metadata")).get("labels")),
             refusal=_refusal(translation),
@@ -119,7 +112,7 @@ class Mirrored:
             issuer=_issuer(mapping(mapping(found).get("spec"))) if is_certificate else None,
             issuer_ref=_issuer_ref(mapping(body.get("spec"))) if is_certificate else (),
             has_acme=is_certificate or issuer_type(whole) == "acme",
-            controller=_controller(metadata),
+            controller=_controller(body["metadata"]),
             status=_status(status, certificate_status.FIELDS if is_certificate else issuer_status.FIELDS),
             triggered=_trigger(status) if is_certificate else None,
         )

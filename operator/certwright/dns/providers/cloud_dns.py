@@ -152,7 +152,7 @@ class CloudDNSProvider(RecordSetProvider):
                 "additions": [_written(swap) for swap in part if swap.values],
             }
             path = f"{_zone(zone)}/changes"
-            made = await self._send("POST", path, zone, {name: sets for name, sets in body.items() if sets})
+            _, made = await self._send("POST", path, zone, {name: sets for name, sets in body.items() if sets})
             if made.get("status") == "pending":
                 added = [(swap.name, value) for swap in part for value in swap.add]
                 self._changes.note(f"{path}/{quote(str(made.get('id')), safe='')}", added)
@@ -162,7 +162,7 @@ class CloudDNSProvider(RecordSetProvider):
         return await self._changes.pending(records)
 
     async def _ask(self, change: str) -> str:
-        found = await self._send("GET", change, None, paced=False)
+        _, found = await self._send("GET", change, None, paced=False)
         return "" if found.get("status") == "done" else _PENDING
 
     async def _list_zones(self) -> list[HostedZone]:
@@ -174,14 +174,15 @@ class CloudDNSProvider(RecordSetProvider):
     async def _named_zone(self) -> list[HostedZone]:
         # Whoever names a private one means it: perhaps the CA is private as well.
         zone = HostedZone(str(self._config.hosted_zone_name), "")
-        return [_hosted_zone(await self._send("GET", f"{_zone(zone)}?fields=name,dnsName", zone))]
+        _, found = await self._send("GET", f"{_zone(zone)}?fields=name,dnsName", zone)
+        return [_hosted_zone(found)]
 
     async def _pages(
         self, path: str, query: Mapping[str, str], items: str, zone: HostedZone | None = None
     ) -> AsyncIterator[dict[str, Any]]:
         async def fetch(token: str) -> Page:
             asked = {**query, "prettyPrint": "false", **({"pageToken": token} if token else {})}
-            response, answer = await self._exchange("GET", f"{path}?{urlencode(asked)}", zone)
+            response, answer = await self._send("GET", f"{path}?{urlencode(asked)}", zone)
             following = answer.get("nextPageToken")
             return Page(response, answer.get(items), following if isinstance(following, str) else "")
 
@@ -190,18 +191,6 @@ class CloudDNSProvider(RecordSetProvider):
                 yield item
 
     async def _send(
-        self,
-        method: str,
-        path: str,
-        zone: HostedZone | None,
-        body: Mapping[str, Any] | None = None,
-        *,
-        paced: bool = True,
-    ) -> dict[str, Any]:
-        _, answer = await self._exchange(method, path, zone, body, paced=paced)
-        return answer
-
-    async def _exchange(
         self,
         method: str,
         path: str,
