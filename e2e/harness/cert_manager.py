@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import base64
 from typing import TYPE_CHECKING, Any, Final
 
-from harness.manifests import TSIG_SECRET
+from harness.manifests import TSIG_SECRET, certificate, issuer
 
 if TYPE_CHECKING:
     from testbed.bed import TestBed
@@ -25,14 +24,10 @@ LEASE: Final[dict[str, Any]] = {
 
 
 def rfc2136(bed: TestBed, secret: str = TSIG_SECRET, *, dns_server: str | None = None) -> dict[str, Any]:
-    """Return its solver for the bed's BIND."""
-    key_name, key = bed.bind.main_key
-    return {
-        "nameserver": dns_server or bed.bind.address,
-        "tsigKeyName": key_name,
-        "tsigAlgorithm": key.algorithm.replace("-", "").upper(),
-        "tsigSecretSecretRef": {"name": secret, "key": "secret"},
-    }
+    """Return its solver for the bed's BIND, whose fields are ours."""
+    [solver] = issuer(bed, None, tsig=secret, dns_server=dns_server)["spec"]["acme"]["solvers"]
+    found: dict[str, Any] = solver["dns01"]["rfc2136"]
+    return found
 
 
 def their_issuer(
@@ -45,41 +40,12 @@ def their_issuer(
     tsig: str = TSIG_SECRET,
     **acme: Any,
 ) -> dict[str, Any]:
-    """Return an Issuer of cert-manager; a ClusterIssuer without a namespace.
-
-    Args:
-        bed: The bed.
-        namespace: Where it is to be.
-        name: What it is called.
-        pebble: Another Pebble than the bed's first.
-        dns_server: Another DNS server than the bed's BIND, ``host:port``.
-        tsig: Name of the Secret with the TSIG key.
-        acme: Further fields of ``spec.acme``; they replace what is there.
-    """
-    ca = pebble or bed.pebble
-    spec = {
-        "server": ca.directory_url,
-        "caBundle": base64.b64encode(ca.ca_bundle_pem).decode(),
-        "email": "admin@example.test",
-        "privateKeySecretRef": {"name": f"{name}-account"},
-        "solvers": [{"dns01": {"rfc2136": rfc2136(bed, tsig, dns_server=dns_server)}}],
-        **acme,
-    }
-    metadata = {"name": name, "namespace": namespace} if namespace else {"name": name}
-    kind = "Issuer" if namespace else "ClusterIssuer"
-    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": {"acme": spec}}
+    """Return an Issuer of cert-manager, a ClusterIssuer without a namespace: with the arguments of `issuer`."""
+    solvers = [{"dns01": {"rfc2136": rfc2136(bed, tsig, dns_server=dns_server)}}]
+    made = issuer(bed, namespace, name=name, pebble=pebble, **{"solvers": solvers, **acme})
+    return {**made, "apiVersion": API}
 
 
 def their_certificate(namespace: str, name: str, *names: str, issuer: str = "pebble", **spec: Any) -> dict[str, Any]:
-    """Return a Certificate of cert-manager.
-
-    Args:
-        namespace: Where it is to be.
-        name: What it is called; its Secret is ``NAME-tls``.
-        names: Its domains.
-        issuer: Its Issuer.
-        spec: Further fields of the spec; they replace what is there.
-    """
-    body = {"secretName": f"{name}-tls", "dnsNames": list(names), "issuerRef": {"name": issuer}, **spec}
-    metadata = {"name": name, "namespace": namespace}
-    return {"apiVersion": API, "kind": "Certificate", "metadata": metadata, "spec": body}
+    """Return a Certificate of cert-manager: with the arguments of `certificate`."""
+    return {**certificate(namespace, name, names, **{"issuerRef": {"name": issuer}, **spec}), "apiVersion": API}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import subprocess
@@ -12,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 import httpx
 
-from harness.manifests import certificate, issuer, tsig_secret
+from harness.cert_manager import rfc2136, their_issuer
+from harness.manifests import tsig_secret
 from testbed.definitions import CERT_MANAGER
-from testbed.parts.cert_manager import RESOURCES
+from testbed.parts.cert_manager import LEASE, RESOURCES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +27,6 @@ if TYPE_CHECKING:
     from testbed.parts.cert_manager import CertManager
 
 UNATTENDED: Final = ("--yes", "--timeout=90s", "--operator-namespace=certwright")
-API: Final = "cert-manager.io/v1"
 SECONDS: Final = 120
 DEPLOYMENT: Final = {
     "apiVersion": "apps/v1",
@@ -110,19 +111,10 @@ def their_object(bed: TestBed, namespace: str, name: str, kind: str = "certifica
     return json.loads(said) if said else {}
 
 
-def their_issuer(bed: TestBed, kind: str, name: str, namespace: str | None, server: str) -> dict[str, Any]:
-    """Return an issuer of cert-manager for the bed's DNS server."""
-    ours = issuer(bed, namespace, name=name, server=server, tsig="cm-tsig")["spec"]["acme"]
-    # Otherwise it sleeps for the TTL of each record, a minute.
-    solver = {"dns01": {"rfc2136": ours["solvers"][0]["dns01"]["rfc2136"]}, "waitInsteadOfSelfCheck": "1s"}
-    metadata = {"name": name, **({"namespace": namespace} if namespace else {})}
-    return {"apiVersion": API, "kind": kind, "metadata": metadata, "spec": {"acme": {**ours, "solvers": [solver]}}}
-
-
-def their_certificate(namespace: str, name: str, *names: str, **spec: Any) -> dict[str, Any]:
-    """Return a Certificate of cert-manager."""
-    made = certificate(namespace, name, names, **spec)
-    return {**made, "apiVersion": API}
+def waiting_issuer(bed: TestBed, name: str, namespace: str | None, server: str) -> dict[str, Any]:
+    """Return an issuer of cert-manager whose controller waits a second: by default, for the TTL of each record."""
+    solver = {"dns01": {"rfc2136": rfc2136(bed, "cm-tsig")}, "waitInsteadOfSelfCheck": "1s"}
+    return their_issuer(bed, namespace, name, server=server, solvers=[solver])
 
 
 def scale(bed: TestBed, replicas: int) -> None:
@@ -131,8 +123,17 @@ def scale(bed: TestBed, replicas: int) -> None:
 
 
 def wait_running(cluster: Cluster, controller: CertManager) -> None:
-    """Wait until its controllers run."""
+    """Wait until its controllers run, and hold their Lease: they do nothing before, and others would act for them."""
     cluster.wait_for("its controllers do not run", lambda: {"runs": controller.running}, lambda found: found["runs"])
+    cluster.wait_for("its controllers hold no Lease", lambda: cluster.get("Lease", *LEASE), _is_held)
+
+
+def _is_held(lease: dict[str, Any]) -> bool:
+    """Whether it was renewed a few seconds ago, so not by a process that was ended before."""
+    spec = lease["spec"]
+    if not spec.get("holderIdentity"):
+        return False
+    return dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(spec["renewTime"]) < dt.timedelta(seconds=15)
 
 
 def wait_theirs(bed: TestBed, space: str) -> None:

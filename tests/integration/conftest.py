@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import secrets
 from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from harness import Cluster, OperatorProcess, Tenant, issuer, tsig_secret
 from harness.dns_front import DnsFront
+from harness.migrating import running_cert_manager, their_object
 from testbed.options import PebbleOptions
 from testbed.ports import allocator
 from testbed.proxy import RecordingProxy
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
     from testbed.bed import TestBed
     from testbed.parts.bind import Bind
+    from testbed.parts.cert_manager import CertManager
     from testbed.parts.pebble import Pebble
 
 OPERATOR = pytest.StashKey[OperatorProcess]()
@@ -157,6 +160,19 @@ def counted_ca(make_pebble: Callable[..., Pebble]) -> Iterator[RecordingProxy]:
     """A proxy in front of a Pebble that refuses no nonces and reuses nothing: each request is there for a reason."""
     with RecordingProxy.for_pebble(make_pebble(nonce_reject_percent=0, authz_reuse_percent=0)) as proxy:
         yield proxy
+
+
+@pytest.fixture(scope="module")
+def cert_manager(bed: TestBed, cluster: Cluster) -> Iterator[CertManager]:
+    """cert-manager's own controllers, with their CRDs and their Deployment."""
+    with running_cert_manager(bed, cluster) as controller:
+        yield controller
+
+
+@pytest.fixture
+def theirs(bed: TestBed) -> Callable[..., dict[str, Any]]:
+    """Returns an object of cert-manager as it is; empty if there is none."""
+    return partial(their_object, bed)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import pytest
@@ -12,18 +11,15 @@ import pytest
 from certwright.migration.assessment import assess
 from certwright.migration.inventory import of_manifests
 from harness import OperatorProcess, Tenant, certificate, issuer, tsig_secret
+from harness.cert_manager import API, their_certificate
 from harness.migrating import (
-    API,
     SECONDS,
     UNATTENDED,
     Migration,
-    running_cert_manager,
     scale,
-    their_certificate,
-    their_issuer,
-    their_object,
     wait_running,
     wait_theirs,
+    waiting_issuer,
 )
 from harness.mistakes import wait_event
 from tests.fakes.cert_manager import OBJECTS, STAYS
@@ -41,12 +37,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 NEW_ORDER: Final = ("POST", "/order-plz")
-
-
-@pytest.fixture(scope="module")
-def cert_manager(bed: TestBed, cluster: Cluster) -> Iterator[CertManager]:
-    with running_cert_manager(bed, cluster) as controller:
-        yield controller
 
 
 @pytest.fixture(scope="module")
@@ -70,12 +60,6 @@ def tenant(
     scale(bed, 1)
     wait_running(cluster, cert_manager)
     return Tenant(namespace, bed, cluster, guarded)
-
-
-@pytest.fixture
-def theirs(bed: TestBed) -> Callable[..., dict[str, Any]]:
-    """Returns an object of cert-manager as it is; empty if there is none."""
-    return partial(their_object, bed)
 
 
 @pytest.fixture(scope="module")
@@ -136,7 +120,7 @@ def test_ours_holds_still_while_cert_manager_looks_after_the_secret_and_goes_on_
         cluster.apply(tsig_secret(bed, space, name=name))
     cluster.apply(issuer(bed, space, name="ours", server=counted_ca.directory_url))
     objects = [
-        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        waiting_issuer(bed, "le", space, counted_ca.directory_url),
         their_certificate(space, "theirs", host, issuerRef={"name": "le"}, secretName="shared-tls"),
     ]
     bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
@@ -186,8 +170,8 @@ def test_there_and_back_and_there_for_good_without_an_order(  # noqa: PLR0917 - 
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
     shared = {"name": f"le-{space}", "kind": "ClusterIssuer"}
     objects = [
-        their_issuer(bed, "ClusterIssuer", shared["name"], None, counted_ca.directory_url),
-        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        waiting_issuer(bed, shared["name"], None, counted_ca.directory_url),
+        waiting_issuer(bed, "le", space, counted_ca.directory_url),
         their_certificate(space, "web", f"web.{space}.{zone}", f"www.{space}.{zone}", issuerRef=shared),
         their_certificate(
             space, "api", f"api.{space}.{zone}", issuerRef={"name": "le"}, privateKey={"algorithm": "ECDSA"}
@@ -253,7 +237,7 @@ def test_killed_after_each_of_its_writes_every_step_is_taken_up_again_without_an
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
     shared = {"name": f"le-{space}", "kind": "ClusterIssuer"}
     objects = [
-        their_issuer(bed, "ClusterIssuer", shared["name"], None, counted_ca.directory_url),
+        waiting_issuer(bed, shared["name"], None, counted_ca.directory_url),
         *(
             their_certificate(space, name, f"{name}.{space}.{bed.bind.zones[0]}", issuerRef=shared)
             for name in ("web", "api")
@@ -303,7 +287,7 @@ def test_in_a_mixed_cluster_cert_manager_goes_on_for_what_stays_and_fights_for_n
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
     at = {"namespace": space}
     objects = [
-        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        waiting_issuer(bed, "le", space, counted_ca.directory_url),
         {"apiVersion": API, "kind": "Issuer", "metadata": {"name": "self", **at}, "spec": {"selfSigned": {}}},
         {"apiVersion": API, "kind": "Issuer", "metadata": {"name": "ca", **at}, "spec": {"ca": {"secretName": "root"}}},
         their_certificate(

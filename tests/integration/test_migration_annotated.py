@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import os
 import signal
@@ -11,25 +10,22 @@ import sys
 from collections import Counter
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 from cryptography import x509
 
-from certwright.cert_manager.api import CONTROLLER_LEASE, LEASE_NAMESPACE
 from harness import OperatorProcess, Tenant, tsig_secret
+from harness.cert_manager import API, their_certificate
 from harness.migrating import (
-    API,
     DEPLOYMENT,
     UNATTENDED,
     Migration,
-    running_cert_manager,
     scale,
-    their_certificate,
-    their_issuer,
     their_object,
     wait_running,
     wait_theirs,
+    waiting_issuer,
 )
 from testbed.exchanges import Forward, Respond
 from testbed.gateway_api import find_gateway_definitions
@@ -47,12 +43,6 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 NEW_ORDER: Final = ("POST", "/order-plz")
-
-
-@pytest.fixture(scope="module")
-def cert_manager(bed: TestBed, cluster: Cluster) -> Iterator[CertManager]:
-    with running_cert_manager(bed, cluster) as controller:
-        yield controller
 
 
 @pytest.fixture(scope="module")
@@ -75,28 +65,7 @@ def tenant(
     """One with cert-manager's controllers running, whatever an earlier test has migrated."""
     scale(bed, 1)
     wait_running(cluster, cert_manager)
-    # Until its controllers hold their Lease they do nothing, and ours would follow the annotations.
-    cluster.wait_for("cert-manager holds no Lease", partial(lease_of_cert_manager, bed), is_held)
     return Tenant(namespace, bed, cluster, guarded)
-
-
-def lease_of_cert_manager(bed: TestBed) -> dict[str, Any]:
-    named = ("lease", CONTROLLER_LEASE, "-n", LEASE_NAMESPACE)
-    return cast("dict[str, Any]", json.loads(bed.kubectl("get", *named, "--ignore-not-found", "-o", "json") or "{}"))
-
-
-def is_held(lease: dict[str, Any]) -> bool:
-    """Whether it was renewed a few seconds ago."""
-    spec = lease.get("spec", {})
-    if not spec.get("holderIdentity"):
-        return False
-    return dt.datetime.now(dt.UTC) - dt.datetime.fromisoformat(spec["renewTime"]) < dt.timedelta(seconds=15)
-
-
-@pytest.fixture
-def theirs(bed: TestBed) -> Callable[..., dict[str, Any]]:
-    """Returns an object of cert-manager as it is; empty if there is none."""
-    return partial(their_object, bed)
 
 
 @pytest.fixture(scope="module")
@@ -143,7 +112,7 @@ def test_what_cert_manager_made_for_ingresses_goes_there_and_back_and_there_with
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     web, new = (f"{name}.{space}.{bed.bind.zones[0]}" for name in ("web", "new"))
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
-    made = their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url)
+    made = waiting_issuer(bed, "le", space, counted_ca.directory_url)
     bed.kubectl("apply", "-f", "-", stdin=json.dumps(made))
     policy = {"private_key_rotation_policy": "Always", "duration": "2000h"}
     cluster.apply(annotated_ingress(space, "web", "le", [web], **policy))
@@ -238,7 +207,7 @@ def test_in_a_mixed_cluster_what_has_moved_follows_its_ingress_and_cert_managers
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
     self_signed = {"apiVersion": API, "kind": "Issuer", "metadata": {"name": "self", "namespace": space}}
     issuers = [
-        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        waiting_issuer(bed, "le", space, counted_ca.directory_url),
         {**self_signed, "spec": {"selfSigned": {}}},
     ]
     bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": issuers}))
@@ -285,7 +254,7 @@ def test_of_two_who_migrate_at_once_one_is_told_and_who_interrupts_it_leaves_not
 ) -> None:
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
-    made = their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url)
+    made = waiting_issuer(bed, "le", space, counted_ca.directory_url)
     bed.kubectl("apply", "-f", "-", stdin=json.dumps(made))
     program = [str(Path(sys.executable).parent / "certwright"), "migrate", "--apply", *UNATTENDED]
     # Without an operator no issuer becomes ready, so the first step waits.
@@ -324,7 +293,7 @@ def test_an_api_server_that_refuses_loses_and_contradicts_costs_nothing_but_time
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
     objects = [
-        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        waiting_issuer(bed, "le", space, counted_ca.directory_url),
         their_certificate(space, "web", f"web.{space}.{bed.bind.zones[0]}", issuerRef={"name": "le"}),
     ]
     bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
@@ -400,7 +369,7 @@ def test_who_may_not_create_certificates_stops_nothing(
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
     cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
     objects = [
-        their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url),
+        waiting_issuer(bed, "le", space, counted_ca.directory_url),
         their_certificate(space, "web", f"web.{space}.{bed.bind.zones[0]}", issuerRef={"name": "le"}),
     ]
     bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
@@ -437,9 +406,9 @@ def test_what_cert_manager_made_for_a_gateway_goes_there_and_back(
             lambda: {"runs": cert_manager.running and "--enable-gateway-api" in cert_manager.arguments},
             lambda found: found["runs"],
         )
-        cluster.wait_for("cert-manager holds no Lease", partial(lease_of_cert_manager, bed), is_held)
+        wait_running(cluster, cert_manager)
         cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
-        made = their_issuer(bed, "Issuer", "le", space, counted_ca.directory_url)
+        made = waiting_issuer(bed, "le", space, counted_ca.directory_url)
         bed.kubectl("apply", "-f", "-", stdin=json.dumps(made))
         tls = {"mode": "Terminate", "certificateRefs": [{"name": "front-tls"}]}
         listener = {"name": "web", "hostname": f"gw.{space}.{bed.bind.zones[0]}", "port": 443, "protocol": "HTTPS"}
