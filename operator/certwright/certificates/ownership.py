@@ -60,7 +60,7 @@ def _name_problem(certificate: Certificate, secret: SecretFacts | None) -> Owner
     if name.startswith(PENDING_PREFIX):
         message = (
             f"Names that start with {PENDING_PREFIX} are reserved for the keys of open orders. Choose another "
-            f"secretName."
+            "secretName."
         )
         return OwnershipProblem("SecretNotOurs", message)
     if name.startswith(REVISIONS_PREFIX):

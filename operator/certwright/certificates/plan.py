@@ -376,8 +376,7 @@ def _waiting_for(choice: Choice) -> str:
     candidate = choice.candidate
     return (
         f"{candidate.key} is currently not used: {candidate.why_not}. One order at a time tries it, and the others "
-        f"follow "
-        "once it works."
+        "follow once it works."
     )
 
 

@@ -379,8 +379,8 @@ def _parser() -> argparse.ArgumentParser:
         metavar="TEXT",
         default=_env("CERT_MANAGER_ARGUMENTS"),
         help="arguments of cert-manager's controller that change the meaning of its objects, such as "
-        "'--dns01-recursive-nameservers=192.0.2.53:53 --enable-certificate-owner-ref'; others are ignored"
-        " (default: none)",
+        "'--dns01-recursive-nameservers=192.0.2.53:53 --enable-certificate-owner-ref'; others are ignored (default: "
+        "none)",
     )
     add(
         "--cert-manager-metrics",

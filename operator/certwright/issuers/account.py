@@ -265,8 +265,7 @@ class AccountLoader:
         return IssuanceError(
             "ExternalAccountRequired",
             f"The CA {directory.url} registers accounts only for its customers. Get a key identifier and a MAC key "
-            f"from "
-            "the CA, and set spec.acme.externalAccountBinding.",
+            "from the CA, and set spec.acme.externalAccountBinding.",
         )
 
     def _binding_refused(self, error: ProblemError) -> IssuanceError:

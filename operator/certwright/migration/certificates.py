@@ -105,10 +105,11 @@ async def try_certificates(
             if await cluster.counterpart(OUR_CERTIFICATES, ours) is None:
                 await cluster.apply(OUR_CERTIFICATES, await _on_trial(cluster, one, ours, {}), trial=True)
         except (Forbidden, Invalid, NotFound) as error:
-            if isinstance(error, NotFound) and not error.is_for_going_namespace:
+            if error.is_for_going_namespace:
+                continue
+            if isinstance(error, NotFound):
                 raise
-            if not error.is_for_going_namespace:
-                refused[title(ours)] = f"cannot be moved: {error}"
+            refused[title(ours)] = f"cannot be moved: {error}"
     if refused:
         progress.tell(f"{len(refused)} Certificates cannot be created")
     return refused

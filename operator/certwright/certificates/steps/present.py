@@ -100,8 +100,7 @@ async def _warn_of_caa(observation: Observation, tools: Tools, presenters: Mappi
     more = len(objections) - MAX_CAA_WARNINGS
     message = (
         f"{listed}{f' ({more} more domains)' if more > 0 else ''}. The operator asks the CA anyway, but the CA will "
-        f"probably refuse. "
-        "Add the record, or use an issuer whose CA the records name."
+        "probably refuse. Add the record, or use an issuer whose CA the records name."
     )
     tools.recorder.record(observation.subject, "Warning", "CAAWarning", message)
 

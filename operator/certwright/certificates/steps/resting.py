@@ -59,12 +59,9 @@ class Settle(Rest):
         a renewal that has failed while it waits for its next maintenance window.
         """
         now, note = tools.clock(), observation.memory.note
-        kept = (
-            note if note is not None and note.reason == "SecretContested" and is_contested(observation, now) else None
-        )
-        if kept is None:
-            kept = _failed_in_window(observation, now)
-        if kept is None or kept.reason == "SecretContested":
+        is_contest = note is not None and note.reason == "SecretContested" and is_contested(observation, now)
+        failed = None if is_contest else _failed_in_window(observation, now)
+        if failed is None:
             observation = observation.with_status(failed_attempts=0, last_failure_time=None, next_attempt_time=None)
         else:
             observation = observation.with_status(next_attempt_time=self.renew_at)
@@ -74,7 +71,12 @@ class Settle(Rest):
             poll_at = first_poll(observation, tools.number(), now)
         tell_warning(observation, tools)
         return observation.remember(
-            note=kept, issuing=Backoff(), orders_gone=0, issued=issued, unkept=False, poll_at=poll_at
+            note=note if is_contest else failed,
+            issuing=Backoff(),
+            orders_gone=0,
+            issued=issued,
+            unkept=False,
+            poll_at=poll_at,
         )
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:

@@ -114,8 +114,7 @@ class StartOrder(Act):
         why = "; ".join(f"{one.key}: {one.why_not}" for one in choice.instead_of)
         message = (
             f"The certificate is ordered from {choice.candidate.key}, because the issuers listed before it cannot "
-            f"issue: {why}. "
-            "The first issuer that works is used again at the next renewal."
+            f"issue: {why}. The first issuer that works is used again at the next renewal."
         )
         tools.recorder.record(observation.subject, "Warning", "FallingBack", message)
         tools.metrics.fell_back(choice.candidate.reference)

@@ -40,8 +40,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("CNAMENotAllowed",): "Add the zone to the solver's allowedTargets, or correct the CNAME.",
     ("RecordNotVisible", "WaitingForDNS"): (
         "If it takes longer than your DNS usually does: check that the zone's secondaries are updated, and that the "
-        "zone is "
-        "delegated to the servers that the solver updates."
+        "zone is delegated to the servers that the solver updates."
     ),
     ("WaitingForHTTP", "SelfCheckFailed"): (
         "Check that the domain points to your ingress controller, and that it serves the solver's Ingress or HTTPRoute."

@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 MAX_TRIES: Final = 5
 REVOKE_WARNINGS: Final = (
     (
-        "Revocation cannot be undone. Clients that check for revocation reject the certificate, even if servers still "
-        "use it."
+        "Revocation cannot be undone. Clients that check for revocation reject the certificate, even if servers "
+        "still use it."
     ),
 )
 UNSPECIFIED: Final = "unspecified"

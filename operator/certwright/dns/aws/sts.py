@@ -62,8 +62,7 @@ class AssumedRole:
             response,
             "AssumeRole",
             f"{identity} needs the permission sts:AssumeRole for {self.role}, and the trust policy of the role must "
-            f"name "
-            "that identity",
+            "name that identity",
         )
 
 

@@ -37,8 +37,7 @@ AT_ONCE: Final = 10
 LEAST_TTL: Final = 600
 _RIGHTS: Final = (
     "the credential needs the permission to change the DNS of the domain, and the account access to the API, which "
-    "GoDaddy "
-    "gives to those with ten domains or more, or with a Discount Domain Club plan"
+    "GoDaddy gives to those with ten domains or more, or with a Discount Domain Club plan"
 )
 
 
