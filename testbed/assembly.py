@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from .binaries import find_or_build
 from .debian import NETWORK_POLICY_TOOLS, NODE_TOOLS, PLAIN_TOOLS, find_or_install
+from .definitions import GATEWAY_API
 from .errors import BedError
-from .gateway_api import find_gateway_definitions
 from .network import HTTP_PORT, HTTPS_PORT
 from .parts.apiserver import ApiServer
 from .parts.arrangement import Objects
@@ -98,7 +98,7 @@ def programs_for(options: BedOptions, reporter: Reporter) -> dict[str, Path]:
         for name in (PAUSE, WEB):
             pod_image(name, found)
     if options.gateway:
-        find_gateway_definitions()
+        GATEWAY_API.find()
     return found
 
 
@@ -174,7 +174,7 @@ def _traefik_places(site: Site, apiserver: ApiServer, traefik: Traefik, options:
         places.append(Place(Objects(site, apiserver, "ingress-class", [INGRESS_CLASS]), (apiserver.name,)))
         after.append("ingress-class")
     if options.gateway:
-        definitions = GatewayDefinitions(site, apiserver, find_gateway_definitions())
+        definitions = GatewayDefinitions(site, apiserver, GATEWAY_API.find())
         places.append(Place(definitions, (apiserver.name,)))
         after.append(definitions.name)
     places.append(Place(traefik, tuple(after)))

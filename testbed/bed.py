@@ -288,13 +288,13 @@ class TestBed(PartAccess):
         """
         return Kubectl(self._site.programs["kubectl"], self.kubeconfig).run(*arguments, stdin=stdin, check=check)
 
-    def apply_crds(self, folder: Path = PROJECT / "crds") -> None:
-        """Apply the project's CRDs and wait until the API server serves them.
+    def apply_crds(self, *paths: Path) -> None:
+        """Apply the CRDs of these files and folders, or else the project's; wait until the API server serves them.
 
         Raises:
             CommandFailed: it refused them.
         """
-        Kubectl(self._site.programs["kubectl"], self.kubeconfig).apply_crds(folder)
+        Kubectl(self._site.programs["kubectl"], self.kubeconfig).apply_crds(*paths or (PROJECT / "crds",))
 
     def request_counts(self) -> Counter[RequestKind]:
         """Return how many requests the API server has answered so far; subtract two of these to count."""

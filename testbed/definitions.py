@@ -22,11 +22,13 @@ class Definitions:
         name: Folder below `go/` whose go.mod and go.sum pin the module.
         module: The path of the module.
         folder: Where they are in it.
+        group: Their API group, with which the names of the files begin.
     """
 
     name: str
     module: str
     folder: str
+    group: str
 
     def find(self) -> Path:
         """Return the folder with the CRDs; download them once, checked against our go.sum.
@@ -46,6 +48,15 @@ class Definitions:
                 unfinished.rename(target)
         return target
 
+    def of(self, *plurals: str) -> list[Path]:
+        """Return the files of these resources, such as ``gateways``.
+
+        Raises:
+            BinaryUnavailable: As `find`.
+        """
+        folder = self.find()
+        return [folder / f"{self.group}_{plural}.yaml" for plural in plurals]
+
     def _version(self) -> str:
         for line in (GO_MODULES / self.name / "go.mod").read_text().splitlines():
             words = line.removeprefix("require").split()
@@ -54,4 +65,15 @@ class Definitions:
         raise BinaryUnavailable(f"{GO_MODULES / self.name / 'go.mod'} names no version of {self.module}")
 
 
-CERT_MANAGER = Definitions("cert-manager", "github.com/cert-manager/cert-manager", "deploy/crds")
+CERT_MANAGER = Definitions(
+    "cert-manager", "github.com/cert-manager/cert-manager", "deploy/crds", group="cert-manager.io"
+)
+GATEWAY_API = Definitions(
+    "gateway-api", "sigs.k8s.io/gateway-api", "config/crd/standard", group="gateway.networking.k8s.io"
+)
+MONITORING = Definitions(
+    "monitoring",
+    "github.com/prometheus-operator/prometheus-operator",
+    "example/prometheus-operator-crd",
+    group="monitoring.coreos.com",
+)

@@ -49,8 +49,8 @@ class Kubectl:
             check=check,
         )
 
-    def apply_crds(self, folder: Path) -> None:
-        """Apply all CRDs of a folder and wait until they are served.
+    def apply_crds(self, *paths: Path) -> None:
+        """Apply all CRDs of these files and folders and wait until they are served.
 
         That is later than `Established`: the API server opens their storage at the first request. A CRD that is
         deleted before that takes minutes to go.
@@ -58,10 +58,24 @@ class Kubectl:
         Raises:
             CommandFailed: the API server refused one, or does not serve it.
         """
-        self.run("apply", "--server-side", "--force-conflicts", "-f", str(folder))
-        self.run("wait", "--for=condition=Established", "--timeout=120s", "-f", str(folder))
-        for line in self.run("get", "-f", str(folder), "--output=name").split():
+        files = [word for path in paths for word in ("-f", str(path))]
+        self.run("apply", "--server-side", "--force-conflicts", *files)
+        self._wait_established(files)
+        for line in self.run("get", *files, "--output=name").split():
             self._wait_served(line.rpartition("/")[2])
+
+    def _wait_established(self, files: list[str]) -> None:
+        deadline = time.monotonic() + SERVED_SECONDS
+        while True:
+            try:
+                self.run("wait", "--for=condition=Established", "--timeout=120s", *files)
+            except CommandFailed:
+                # kubectl fails at once as long as a new CRD has no conditions at all.
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.2)
+            else:
+                return
 
     def _wait_served(self, resource: str) -> None:
         deadline = time.monotonic() + SERVED_SECONDS

@@ -13,8 +13,8 @@ import yaml
 from chart.derived import MANIFESTS
 from chart.matrix import MATRIX, case
 from harness.openapi import LOCATION, write_schemas
+from testbed.definitions import MONITORING
 from testbed.errors import CommandFailed
-from testbed.sources import module_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,29 +33,11 @@ pytestmark = pytest.mark.usefixtures("without_operator")
 def cluster_for_charts(bed: TestBed) -> TestBed:
     """Our CRDs, those of the Prometheus operator, and the namespaces that the cases name."""
     bed.apply_crds()
-    monitors = module_folder("monitoring", "github.com/prometheus-operator/prometheus-operator")
-    for kind in ("servicemonitors", "podmonitors"):
-        path = monitors / "example" / "prometheus-operator-crd" / f"monitoring.coreos.com_{kind}.yaml"
-        bed.kubectl("apply", "--server-side", "-f", str(path))
-        wait_established(bed, path)
+    bed.apply_crds(*MONITORING.of("servicemonitors", "podmonitors"))
     for name in NAMESPACES:
         bed.kubectl("create", "namespace", name, check=False)
         bed.kubectl("label", "namespace", name, "--overwrite", "pod-security.kubernetes.io/enforce=restricted")
     return bed
-
-
-def wait_established(bed: TestBed, path: Path) -> None:
-    """Wait for a CRD; kubectl fails at once as long as a new one has no conditions at all."""
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            bed.kubectl("wait", "--for=condition=Established", "--timeout=30s", "-f", str(path))
-        except CommandFailed:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.5)
-        else:
-            return
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from harness.documented import Block, Command, blocks, commands, filled_in, pages
+from testbed.definitions import GATEWAY_API, MONITORING
 from testbed.errors import CommandFailed
-from testbed.gateway_api import find_gateway_definitions
 from testbed.locations import PROJECT
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from chart import Helm
     from testbed.bed import TestBed
 
-GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
 YAML: Final = [block for page in pages() for block in blocks(page) if block.language == "yaml"]
 KUBECTL: Final = [command for command in commands() if command.program == "kubectl"]
 HARMLESS: Final = {"explain", "get"}
@@ -40,12 +39,11 @@ pytestmark = pytest.mark.usefixtures("without_operator")
 @pytest.fixture(scope="module", autouse=True)
 def _cluster_of_a_reader(bed: TestBed) -> Iterator[None]:
     bed.apply_crds()
-    bed.kubectl("apply", "--server-side", "-f", str(find_gateway_definitions() / f"{GATEWAY_GROUP}_gateways.yaml"))
-    bed.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/gateways.{GATEWAY_GROUP}")
+    bed.apply_crds(*GATEWAY_API.of("gateways"), *MONITORING.of("podmonitors", "servicemonitors"))
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "certwright"}}
     bed.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
     yield
-    bed.kubectl("delete", "crd", f"gateways.{GATEWAY_GROUP}")
+    bed.kubectl("delete", "crd", f"gateways.{GATEWAY_API.group}")
 
 
 def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:

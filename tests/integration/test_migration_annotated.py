@@ -27,8 +27,8 @@ from harness.migrating import (
     wait_theirs,
     waiting_issuer,
 )
+from testbed.definitions import GATEWAY_API
 from testbed.exchanges import Forward, Respond
-from testbed.gateway_api import find_gateway_definitions
 from testbed.parts.cert_manager import RESOURCES
 from testbed.proxy import RecordingProxy
 
@@ -393,11 +393,9 @@ def test_what_cert_manager_made_for_a_gateway_goes_there_and_back(
     tenant: Tenant, cert_manager: CertManager, counted_ca: RecordingProxy, migrate: Migration
 ) -> None:
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
-    group, folder = "gateway.networking.k8s.io", find_gateway_definitions()
-    crds = [f"{plural}.{group}" for plural in ("gateways", "httproutes")]
-    for plural in ("gateways", "httproutes"):
-        bed.kubectl("apply", "--server-side", "-f", str(folder / f"{group}_{plural}.yaml"))
-    bed.kubectl("wait", "--for=condition=Established", *(f"crd/{one}" for one in crds))
+    plurals = ("gateways", "httproutes")
+    bed.apply_crds(*GATEWAY_API.of(*plurals))
+    crds = [f"{plural}.{GATEWAY_API.group}" for plural in plurals]
     argument = {"op": "add", "path": "/spec/template/spec/containers/0/args/-", "value": "--enable-gateway-api"}
     bed.kubectl("patch", "deployment", "cert-manager", "-n", RESOURCES, "--type=json", "-p", json.dumps([argument]))
     try:
@@ -413,7 +411,7 @@ def test_what_cert_manager_made_for_a_gateway_goes_there_and_back(
         tls = {"mode": "Terminate", "certificateRefs": [{"name": "front-tls"}]}
         listener = {"name": "web", "hostname": f"gw.{space}.{bed.bind.zones[0]}", "port": 443, "protocol": "HTTPS"}
         gateway = {
-            "apiVersion": f"{group}/v1",
+            "apiVersion": f"{GATEWAY_API.group}/v1",
             "kind": "Gateway",
             "metadata": {"name": "front", "namespace": space, "annotations": {"cert-manager.io/issuer": "le"}},
             "spec": {"gatewayClassName": "none", "listeners": [{**listener, "tls": tls}]},

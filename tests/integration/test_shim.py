@@ -11,8 +11,8 @@ from cryptography import x509
 
 from harness import Cluster, OperatorProcess, Tenant, certificate, issuer, tsig_secret
 from harness.mistakes import wait_event
+from testbed.definitions import GATEWAY_API
 from testbed.exchanges import Forward, Hang
-from testbed.gateway_api import find_gateway_definitions
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
-GATEWAY_GROUP = "gateway.networking.k8s.io"
 PLURALS = ("gateways", "listenersets", "httproutes")
 MOST_REQUESTS = 11 + 3
 """Of one issuance: as without the shim, and three more (the Ingress read, the Certificate applied, an Event)."""
@@ -35,12 +34,6 @@ def api(bed: TestBed) -> Iterator[RecordingProxy]:
     """Counts the operator's requests."""
     with RecordingProxy.for_apiserver(bed.apiserver) as running:
         yield running
-
-
-def apply_gateway_crds(bed: TestBed) -> None:
-    folder = find_gateway_definitions()
-    for plural in PLURALS:
-        bed.kubectl("apply", "--server-side", "-f", str(folder / f"{GATEWAY_GROUP}_{plural}.yaml"))
 
 
 @pytest.fixture(scope="module")
@@ -54,9 +47,9 @@ def shim(
         kubeconfig, folder / "log", operator_namespace=operator_namespace, arguments=arguments
     ) as running:
         # While it runs: it has to notice.
-        apply_gateway_crds(bed)
+        bed.apply_crds(*GATEWAY_API.of(*PLURALS))
         yield running
-        bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_GROUP}" for plural in PLURALS), "--wait=false")
+        bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_API.group}" for plural in PLURALS), "--wait=false")
 
 
 @pytest.fixture
@@ -448,12 +441,12 @@ def test_by_choice_the_names_of_a_listener_are_those_of_the_routes_that_its_cont
     cluster, (a, b) = tenant.cluster, (host(), host())
     annotations = {"certwright.io/issuer": "pebble", "certwright.io/names-from-routes": "true"}
     tls = {"mode": "Terminate", "certificateRefs": [{"name": "routes-tls"}]}
-    parent = {"group": GATEWAY_GROUP, "kind": "Gateway", "name": "routed"}
+    parent = {"group": GATEWAY_API.group, "kind": "Gateway", "name": "routed"}
 
     def route(name: str, *hostnames: str) -> None:
         cluster.apply(
             {
-                "apiVersion": f"{GATEWAY_GROUP}/v1",
+                "apiVersion": f"{GATEWAY_API.group}/v1",
                 "kind": "HTTPRoute",
                 "metadata": {"name": name, "namespace": tenant.namespace},
                 "spec": {"parentRefs": [parent], "hostnames": list(hostnames)},
@@ -476,7 +469,7 @@ def test_by_choice_the_names_of_a_listener_are_those_of_the_routes_that_its_cont
     accept("first")
     cluster.apply(
         {
-            "apiVersion": f"{GATEWAY_GROUP}/v1",
+            "apiVersion": f"{GATEWAY_API.group}/v1",
             "kind": "Gateway",
             "metadata": {"name": "routed", "namespace": tenant.namespace, "annotations": annotations},
             "spec": {
@@ -495,7 +488,7 @@ def test_by_choice_the_names_of_a_listener_are_those_of_the_routes_that_its_cont
 
 def gateway(tenant: Tenant, name: str, *listeners: Object, issuer: str = "pebble", **spec: Any) -> Object:
     return {
-        "apiVersion": f"{GATEWAY_GROUP}/v1",
+        "apiVersion": f"{GATEWAY_API.group}/v1",
         "kind": "Gateway",
         "metadata": {
             "name": name,
@@ -519,7 +512,7 @@ def test_a_listener_set_takes_the_issuer_of_a_gateway_that_takes_its_listeners(
     own = tls_listener("own", b, "own-tls")
     cluster.apply(gateway(tenant, "front", own))
     made = {
-        "apiVersion": f"{GATEWAY_GROUP}/v1",
+        "apiVersion": f"{GATEWAY_API.group}/v1",
         "kind": "ListenerSet",
         "metadata": {"name": "more", "namespace": tenant.namespace},
         "spec": {"parentRef": {"name": "front"}, "listeners": [tls_listener("a", a, "set-tls")]},
@@ -637,14 +630,13 @@ def test_the_crds_of_gateways_may_go_and_come_again_while_it_runs(tenant: Tenant
     cluster, bed, (a, b, c) = tenant.cluster, tenant.bed, (host(), host(), host())
     cluster.apply(gateway(tenant, "front", tls_listener("a", a, "a-tls")))
     wait_names(tenant, "a-tls", a)
-    bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_GROUP}" for plural in PLURALS))
+    bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_API.group}" for plural in PLURALS))
     # Its Certificate goes with its Gateway, and the Secret stays.
     wait_certificates(tenant)
     assert cluster.get("Secret", tenant.namespace, "a-tls") is not None
     cluster.apply(ingress(tenant, "web", {"b-tls": [b]}, issuer="pebble"))
     wait_names(tenant, "b-tls", b)
-    apply_gateway_crds(bed)
-    bed.kubectl("wait", "--for=condition=Established", *(f"crd/{plural}.{GATEWAY_GROUP}" for plural in PLURALS))
+    bed.apply_crds(*GATEWAY_API.of(*PLURALS))
     cluster.apply(gateway(tenant, "front", tls_listener("c", c, "c-tls")))
     wait_names(tenant, "c-tls", c)
     assert tenant.operator.running

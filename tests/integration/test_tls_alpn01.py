@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import OperatorProcess, Tenant, issuer
-from testbed.gateway_api import find_gateway_definitions
+from testbed.definitions import GATEWAY_API
 from testbed.ports import allocator
 
 if TYPE_CHECKING:
@@ -50,9 +50,7 @@ def test_a_domain_is_validated_by_a_handshake_and_nothing_is_left(
     tenant: Tenant, make_pebble: Callable[..., Pebble], tls_port: int
 ) -> None:
     bed, cluster, namespace = tenant.bed, tenant.cluster, tenant.namespace
-    routes = find_gateway_definitions() / f"{GROUP}_tlsroutes.yaml"
-    bed.kubectl("apply", "--server-side", "--force-conflicts", "-f", str(routes))
-    bed.kubectl("wait", "--for=condition=Established", "--timeout=60s", f"crd/tlsroutes.{GROUP}")
+    bed.apply_crds(*GATEWAY_API.of("tlsroutes"))
     parents = {"parentRefs": [{"name": "front", "namespace": "gateway"}]}
     solver = {
         "tlsAlpn01": {

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from testbed.definitions import GATEWAY_API
 from testbed.errors import BinaryUnavailable
-from testbed.gateway_api import find_gateway_definitions
 from testbed.locations import cache
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ def test_the_standard_channel_is_taken_into_the_cache_once(go: Path, tmp_path: P
     (standard / "gateways.yaml").write_text("kind: CustomResourceDefinition\n")
     (standard / "gateways.yaml").chmod(0o444)
     (go / "answer").write_text(f"echo '{json.dumps({'Dir': str(tmp_path / 'module')})}'\n")
-    found = find_gateway_definitions()
+    found = GATEWAY_API.find()
     assert found.is_relative_to(cache())
     assert [path.name for path in found.iterdir()] == ["gateways.yaml"]
     (go / "answer").write_text("exit 1\n")
-    assert find_gateway_definitions() == found
+    assert GATEWAY_API.find() == found
 
 
 def test_a_failed_download_is_shown_and_leaves_nothing(go: Path) -> None:
     (go / "answer").write_text("echo 'go: verifying module: checksum mismatch' >&2; exit 1\n")
     with pytest.raises(BinaryUnavailable, match=r"could not be downloaded\n.*checksum mismatch\n.*GOPROXY"):
-        find_gateway_definitions()
+        GATEWAY_API.find()
     assert not (cache() / "gateway-api").exists()
