@@ -47,6 +47,7 @@ from certwright.http01 import routes
 from certwright.http01.diagnosis import http_route_trouble, pod_trouble
 from certwright.key_file import UnreadableKey, prove, read_private_key
 from certwright.kube.owned import digest
+from certwright.kube.resource import ANNOTATED
 from certwright.mirror.certificate_status import Served, certificate_status
 from certwright.mirror.issuer_status import issuer_status
 from certwright.mirror.metrics import CertManagerMetrics
@@ -57,7 +58,7 @@ from certwright.resources import Certificate, CertificateSpec, ClusterIssuer, In
 from certwright.shim.annotations import Defaults, read_annotations
 from certwright.shim.certificates import wanted_certificates
 from certwright.shim.noticed import Noticed
-from certwright.shim.sources import SOURCES, Source
+from certwright.shim.sources import Source
 from tests.fakes.hostile import pem
 from tests.fakes.http01 import file
 from tests.fuzz import corpus, providers
@@ -318,7 +319,7 @@ def _write_statuses(theirs: Mirrored, ours: Any, refusal: tuple[str, str] | None
 
 def _annotated(body: Any) -> None:
     """Read an annotated object as each kind of source, and have our model read what is made of it."""
-    for resource in SOURCES:
+    for resource in ANNOTATED:
         source = Source.of(resource, body)
         Noticed.of(body)
         wishes = read_annotations(source.annotations, Defaults(cert_manager=True, issuer="le"))

@@ -7,12 +7,11 @@ import pytest
 
 from certwright.handlers.registrations import SECRETS, source_kind
 from certwright.handlers.watching.watcher import make_registry
-from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS
+from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, GATEWAYS, ISSUERS
 from certwright.resources import MANAGED_LABEL
 from certwright.runtime.key import Key
 from certwright.shim.noticed import Noticed
 from certwright.shim.reconciler import ShimReconciler
-from certwright.shim.sources import GATEWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -48,7 +48,7 @@ def ours(build: Build, mirror: MirrorReconciler) -> Callable[..., Certificate]:
     def make(*, note: Note | None = None, ready: bool = True, requests: Any = (), **changes: Any) -> Certificate:
         found = mirror.parse(THEIR_CERTIFICATES, theirs(metadata={"uid": "uid-web"}))
         assert found.manifest is not None
-        metadata = {**found.manifest["metadata"], "ownerReferences": [found.owner_reference], "uid": "uid-ours"}
+        metadata = {**found.manifest["metadata"], "ownerReferences": [found.reference], "uid": "uid-ours"}
         metadata |= {"generation": 1, "resourceVersion": "1", **changes.pop("metadata", {})}
         certificate = Certificate.parse({"metadata": metadata, "spec": {**found.manifest["spec"], **changes}})
         like = build.certificate()
@@ -116,6 +116,7 @@ async def test_ours_belongs_to_theirs_and_has_the_labels_that_solvers_select_by_
         "name": "web",
         "uid": "uid-web",
         "controller": True,
+        "blockOwnerDeletion": False,
     }
     assert manifest["metadata"] == {"name": "web", "namespace": "team", "labels": {"team": "web", "use": "dns"}}
     assert manifest["spec"]["secretOwnerReference"] is True

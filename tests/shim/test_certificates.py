@@ -4,24 +4,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certwright.kube.resource import GATEWAY_GROUP, GATEWAYS, INGRESSES, LISTENER_SETS, X_LISTENER_SETS
 from certwright.resources import Certificate
 from certwright.shim.annotations import Defaults, read_annotations
 from certwright.shim.certificates import Wanted, wanted_certificates
-from certwright.shim.sources import (
-    GATEWAYS,
-    INGRESSES,
-    LISTENER_SETS,
-    MAX_BLOCKS,
-    MAX_REFUSALS,
-    X_LISTENER_SETS,
-    Source,
-    is_taken,
-)
+from certwright.shim.sources import MAX_BLOCKS, MAX_REFUSALS, Source, is_taken
 
 if TYPE_CHECKING:
     from certwright.kube.resource import Resource
-
-GATEWAY_GROUP = "gateway.networking.k8s.io"
 
 
 def source(resource: Resource, spec: Any, labels: dict[str, str] | None = None, **annotations: str) -> Source:

@@ -12,6 +12,7 @@ import pytest
 from certwright.certificates.store import Certificates
 from certwright.kube.contest import LONGEST_SECONDS
 from certwright.kube.errors import Conflict, Forbidden, Invalid
+from certwright.kube.resource import GATEWAYS, INGRESSES, LISTENER_SETS, X_LISTENER_SETS
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults
@@ -24,7 +25,7 @@ from certwright.shim.reconciler import (
     ShimReconciler,
 )
 from certwright.shim.routes import Routes
-from certwright.shim.sources import GATEWAYS, INGRESSES, LISTENER_SETS, MAX_REFUSALS, X_LISTENER_SETS
+from certwright.shim.sources import MAX_REFUSALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -38,7 +38,7 @@ from certwright.kube.client import KubeClient, Patience
 from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
 from certwright.kube.objects import ObjectApi
-from certwright.kube.resource import CLUSTER_ISSUERS, ISSUERS
+from certwright.kube.resource import ANNOTATED, CLUSTER_ISSUERS, ISSUERS, annotated_kind
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
 from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer, find_condition
@@ -48,7 +48,7 @@ from certwright.shim.annotations import is_annotated
 from certwright.shim.reconciler import ShimReconciler
 from certwright.shim.requests import ShimApi
 from certwright.shim.routes import Routes
-from certwright.shim.sources import OF_GATEWAYS, SOURCES
+from certwright.shim.sources import OF_GATEWAYS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -319,7 +319,7 @@ class Controller:
         kinds.register(secret_kind(self.secrets, self.certificates, keeps=self._unclaimed.keeps))
         if self._shim is not None and self._shim_options is not None:
             defaults = self._shim_options.defaults
-            for source in SOURCES:
+            for source in ANNOTATED:
                 # A ListenerSet without an annotation may take its Gateway's issuer, which only its spec names.
                 wants = every if source in OF_GATEWAYS else partial(is_annotated, defaults)
                 kinds.register(source_kind(source, self._shim, wants=wants))
@@ -357,9 +357,8 @@ class Controller:
 
     def _is_annotated(self, namespace: str, owner: OwnerReference) -> bool:
         """Whether an Ingress, Gateway or ListenerSet is one of those that get Certificates for annotations."""
-        group = owner.api_version.partition("/")[0]
-        found = (one for one in SOURCES if (one.group, one.kind) == (group, owner.kind))
-        return any(self.manager.kinds[one.key_kind].store.get(namespace, owner.name) is not None for one in found)
+        kind = annotated_kind(owner)
+        return kind is not None and self.manager.kinds[kind.key_kind].store.get(namespace, owner.name) is not None
 
     async def _tell_invalid(self, resource: Resource, invalid: InvalidObject) -> None:
         await tell(resource, invalid, kube_api=self._kube_api, recorder=self._recorder, now=_now())

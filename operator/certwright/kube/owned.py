@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from certwright.kube.api import label
 from certwright.kube.client import APPLY
+from certwright.kube.events import Subject
 from certwright.kube.paths import object_path
 from certwright.resources import Certificate
 
@@ -24,6 +25,54 @@ if TYPE_CHECKING:
 
 
 Said = TypeVar("Said", bound="Hashable")
+
+
+@dataclass(frozen=True)
+class OwningObject:
+    """An object of others that ours are made for.
+
+    Attributes:
+        resource: What it is.
+        namespace: Its namespace; empty if it has none.
+        name: Its name.
+        uid: Its UID.
+        resource_version: Its version, as last seen.
+    """
+
+    resource: Resource
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+
+    @property
+    def reference(self) -> dict[str, Any]:
+        """The entry for `metadata.ownerReferences` of what is made for it."""
+        return {
+            "apiVersion": self.resource.api_version,
+            "kind": self.resource.kind,
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": False,
+        }
+
+    @property
+    def subject(self) -> Subject:
+        """It, as the subject of an Event."""
+        return Subject(
+            api_version=self.resource.api_version,
+            kind=self.resource.kind,
+            namespace=self.namespace,
+            name=self.name,
+            uid=self.uid,
+            resource_version=self.resource_version,
+        )
+
+    def owns(self, ours: Object) -> bool:
+        """Whether an object of ours was made for it."""
+        owner = ours.metadata.controller
+        return owner is not None and (owner.kind, owner.name, owner.uid) == (self.resource.kind, self.name, self.uid)
 
 
 async def apply_owned(

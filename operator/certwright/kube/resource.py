@@ -11,6 +11,8 @@ from certwright.runtime.key import Key
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from certwright.resources.object import OwnerReference
+
 
 @dataclass(frozen=True)
 class Resource:
@@ -48,9 +50,14 @@ class Resource:
         return self.title if self.is_qualified else self.plural
 
     @property
+    def api_version(self) -> str:
+        """As in manifests: ``certwright.io/v1``, ``v1``."""
+        return f"{self.group}/{self.version}" if self.group else self.version
+
+    @property
     def root(self) -> str:
         """What the paths of its lists begin with: ``apis/certwright.io/v1``, ``api/v1``."""
-        return f"apis/{self.group}/{self.version}" if self.group else f"api/{self.version}"
+        return f"apis/{self.api_version}" if self.group else f"api/{self.api_version}"
 
     @property
     def selector(self) -> str:
@@ -69,3 +76,18 @@ class Resource:
 CERTIFICATES: Final = Resource(GROUP, VERSION, Certificate.PLURAL, Certificate.KIND)
 ISSUERS: Final = Resource(GROUP, VERSION, Issuer.PLURAL, Issuer.KIND)
 CLUSTER_ISSUERS: Final = Resource(GROUP, VERSION, ClusterIssuer.PLURAL, ClusterIssuer.KIND)
+
+GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
+INGRESSES: Final = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
+GATEWAYS: Final = Resource(GATEWAY_GROUP, "v1", "gateways", "Gateway")
+LISTENER_SETS: Final = Resource(GATEWAY_GROUP, "v1", "listenersets", "ListenerSet")
+X_LISTENER_SETS: Final = Resource("gateway.networking.x-k8s.io", "v1alpha1", "xlistenersets", "XListenerSet")
+"""The same before it was part of the standard."""
+ANNOTATED: Final = (INGRESSES, GATEWAYS, LISTENER_SETS, X_LISTENER_SETS)
+"""Whose annotations ask for Certificates: of us, and of cert-manager."""
+
+
+def annotated_kind(owner: OwnerReference) -> Resource | None:
+    """Return the one of `ANNOTATED` that an owner is; None if it is none, as others have kinds of these names too."""
+    group = owner.api_version.partition("/")[0]
+    return next((one for one in ANNOTATED if (one.group, one.kind) == (group, owner.kind)), None)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager import Verdict, api, issuer_type, translate_certificate, translate_issuer
 from certwright.cert_manager.spec import mapping
-from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS, Resource
+from certwright.kube.owned import OwningObject
+from certwright.kube.resource import CERTIFICATES, CLUSTER_ISSUERS, ISSUERS, Resource, annotated_kind
 from certwright.mirror import certificate_status, issuer_status
 from certwright.mirror.certificate_status import TRIGGERED
 from certwright.mirror.conditions import ISSUING, MAX_MESSAGE, find, readable
@@ -34,28 +35,14 @@ MAX_TEXT: Final = 256
 UNREADABLE: Final = "it cannot be read, which is a defect of Certwright: the operator's log says more"
 MAX_LABELS: Final = 64
 """Labels that are kept of an object; one with more is not selected by any."""
-_ANNOTATED: Final = frozenset(
-    {
-        ("networking.k8s.io", "Ingress"),
-        ("gateway.networking.k8s.io", "Gateway"),
-        ("gateway.networking.k8s.io", "ListenerSet"),
-        ("gateway.networking.x-k8s.io", "XListenerSet"),
-    }
-)
-"""Of which cert-manager makes Certificates, as their controller. Others have kinds of these names as well."""
 
 
 @dataclass(frozen=True)
-class Mirrored:
+class Mirrored(OwningObject):
     """An object of cert-manager.
 
     Attributes:
-        resource: What it is.
-        namespace: Empty for a ClusterIssuer.
-        name: Its name.
-        uid: Its UID.
         generation: Of its spec.
-        resource_version: As last seen.
         is_going: Whether it is being deleted.
         manifest: Our object without metadata of its own, as it can be applied; None if it is refused.
         labels: Its labels, of which those are ours as well that solvers select by.
@@ -69,12 +56,7 @@ class Mirrored:
         triggered: When its tools asked for a renewal, as they wrote it; None if they do not.
     """
 
-    resource: Resource
-    namespace: str
-    name: str
-    uid: str
     generation: int
-    resource_version: str
     is_going: bool
     manifest: Mapping[str, Any] | None
     labels: Mapping[str, str] = field(default_factory=dict)
@@ -144,17 +126,6 @@ class Mirrored:
         """Name, namespace and UID in JSON terms."""
         return {"name": self.name, "namespace": self.namespace or None, "uid": self.uid}
 
-    @property
-    def owner_reference(self) -> dict[str, Any]:
-        """It, as the owner of ours."""
-        return {
-            "apiVersion": api.API_VERSION,
-            "kind": self.resource.kind,
-            "name": self.name,
-            "uid": self.uid,
-            "controller": True,
-        }
-
 
 def _manifest(found: Mapping[str, Any], theirs: Mapping[str, Any]) -> dict[str, Any]:
     """Return our object without the labels and annotations of theirs.
@@ -208,11 +179,9 @@ def _issuer_ref(spec: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _controller(metadata: Mapping[str, Any]) -> OwnerReference | None:
     """Return the Ingress, Gateway or ListenerSet whose annotations made a Certificate, or None."""
-    for one in metadata.get("ownerReferences") or ():
-        group = str(one.get("apiVersion")).partition("/")[0]
-        if one.get("controller") is True and (group, one.get("kind")) in _ANNOTATED:
-            return OwnerReference.model_validate(one)
-    return None
+    controllers = (one for one in metadata.get("ownerReferences") or () if one.get("controller") is True)
+    owners = map(OwnerReference.model_validate, controllers)
+    return next((owner for owner in owners if annotated_kind(owner) is not None), None)
 
 
 def _status(status: Mapping[str, Any], fields: tuple[str, ...]) -> dict[str, Any]:

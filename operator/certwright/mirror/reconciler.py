@@ -14,7 +14,6 @@ from certwright.cert_manager.api import MOVED
 from certwright.issuers.solver_choice import selected_labels
 from certwright.kube.contest import Contest
 from certwright.kube.errors import Conflict, Forbidden, Invalid, NotFound
-from certwright.kube.events import Subject
 from certwright.kube.owned import Applied, Told, digest
 from certwright.kube.store import Store
 from certwright.mirror.certificate_status import FIELDS as CERTIFICATE_FIELDS
@@ -216,7 +215,7 @@ class MirrorReconciler:
         if problem := self._issuer_problem(theirs):
             return ("InvalidSpec", problem), Result.ON_EVENT
         present = self._ours_of(theirs)
-        if present is not None and not _is_owned(present, theirs):
+        if present is not None and not theirs.owns(present):
             return (None if _serves(present, theirs) else _not_ours(present, theirs)), Result.ON_EVENT
         if present is None and self._is_annotated is not None and theirs.controller is not None:
             if self._is_annotated(theirs.namespace, theirs.controller):
@@ -269,7 +268,7 @@ class MirrorReconciler:
 
     def _manifest(self, theirs: Mirrored, manifest: Mapping[str, Any]) -> dict[str, Any]:
         """Return ours, owned by theirs, with the labels that solvers of its issuer select by."""
-        metadata = {**manifest["metadata"], "ownerReferences": [theirs.owner_reference]}
+        metadata = {**manifest["metadata"], "ownerReferences": [theirs.reference]}
         if theirs.issuer is not None:
             kind, name = theirs.issuer
             resource = THEIR_ISSUERS if kind == "Issuer" else THEIR_CLUSTER_ISSUERS
@@ -349,24 +348,11 @@ class MirrorReconciler:
             self._record(theirs, "Warning", reason, message)
 
     def _record(self, theirs: Mirrored, kind: Any, reason: Reason, message: str) -> None:
-        subject = Subject(
-            api_version=f"{theirs.resource.group}/{theirs.resource.version}",
-            kind=theirs.resource.kind,
-            namespace=theirs.namespace,
-            name=theirs.name,
-            uid=theirs.uid,
-            resource_version=theirs.resource_version,
-        )
-        self._recorder.record(subject, kind, reason, message)
+        self._recorder.record(theirs.subject, kind, reason, message)
 
 
 def _refused(theirs: Mirrored) -> Reason:
     return "InvalidSpec" if theirs.resource == THEIR_CERTIFICATES else "InvalidConfig"
-
-
-def _is_owned(ours: Ours, theirs: Mirrored) -> bool:
-    owner = ours.metadata.controller
-    return owner is not None and (owner.kind, owner.name, owner.uid) == (theirs.resource.kind, theirs.name, theirs.uid)
 
 
 def _serves(ours: Ours, theirs: Mirrored) -> bool:
@@ -374,7 +360,7 @@ def _serves(ours: Ours, theirs: Mirrored) -> bool:
 
     It is theirs, or the migration made it for theirs, or both are for the annotations of the same object.
     """
-    if _is_owned(ours, theirs) or ours.metadata.annotations.get(MOVED) == theirs.uid:
+    if theirs.owns(ours) or ours.metadata.annotations.get(MOVED) == theirs.uid:
         return True
     owner = ours.metadata.controller
     return owner is not None and theirs.controller is not None and owner.uid == theirs.controller.uid

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from certwright.kube.resource import INGRESSES
 from certwright.resources import API_VERSION, Certificate, CertificateSpec
 from certwright.resources.errors import describe
 from certwright.shim.annotations import Refusal, Wishes, refuse_field
-from certwright.shim.sources import INGRESSES, read_blocks, solver_route
+from certwright.shim.sources import read_blocks, solver_route
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -89,7 +90,7 @@ def _manifest(
     return {
         "apiVersion": API_VERSION,
         "kind": Certificate.KIND,
-        "metadata": {**metadata, "ownerReferences": [source.owner_reference]},
+        "metadata": {**metadata, "ownerReferences": [source.reference]},
         "spec": spec,
     }
 

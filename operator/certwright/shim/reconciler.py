@@ -19,24 +19,15 @@ from certwright.certificates.store import controller_key
 from certwright.issuers.solver_choice import selected_labels
 from certwright.kube.contest import Contest
 from certwright.kube.errors import Conflict, Forbidden, Invalid
-from certwright.kube.events import Subject
 from certwright.kube.owned import Applied, Told, digest
 from certwright.kube.refusals import advice
+from certwright.kube.resource import ANNOTATED, GATEWAYS, INGRESSES
 from certwright.resources import Certificate
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.shim.annotations import Defaults, Refusal, asks, read_annotations, with_issuer_of
 from certwright.shim.certificates import wanted_certificates
-from certwright.shim.sources import (
-    GATEWAYS,
-    INGRESSES,
-    MAX_REFUSALS,
-    OF_GATEWAYS,
-    SOURCES,
-    Source,
-    is_taken,
-    parent_gateway,
-)
+from certwright.shim.sources import MAX_REFUSALS, OF_GATEWAYS, Source, is_taken, parent_gateway
 from certwright.text import listed, printable
 
 if TYPE_CHECKING:
@@ -54,7 +45,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-KINDS: Final[Mapping[str, Resource]] = {resource.kind: resource for resource in SOURCES}
+KINDS: Final[Mapping[str, Resource]] = {resource.kind: resource for resource in ANNOTATED}
 TAKEN_SECONDS: Final = 2.0
 """After another object took the name of a Certificate at the same time."""
 FREE_WRITES: Final = 5
@@ -279,7 +270,7 @@ class ShimReconciler:
 
     def _controlled_by(self, source: Source) -> list[Certificate]:
         key = Key(source.resource.kind, source.namespace, source.name)
-        return [one for one in self._certificates.controlled_by(key) if _is_owned(one, source)]
+        return [one for one in self._certificates.controlled_by(key) if source.owns(one)]
 
     def _label_names(self, source: Source, issuer: Mapping[str, str] | None) -> Collection[str]:
         """Return the labels that solvers of the issuer select Certificates by."""
@@ -297,7 +288,7 @@ class ShimReconciler:
         present = self._certificates.get(Key(Certificate.KIND, *place))
         if place in self._writing:
             return None, Result.again_in(TAKEN_SECONDS)
-        if present is not None and not _is_owned(present, source):
+        if present is not None and not source.owns(present):
             self._waiting[place].add(key)
             self._waits_for[key].add(place)
             return _sharing(present, manifest), None
@@ -382,24 +373,7 @@ class ShimReconciler:
         self._record(source, "Warning", reason, message)
 
     def _record(self, source: Source, kind: Any, reason: Reason, message: str) -> None:
-        subject = Subject(
-            api_version=source.api_version,
-            kind=source.resource.kind,
-            namespace=source.namespace,
-            name=source.name,
-            uid=source.uid,
-            resource_version=source.resource_version,
-        )
-        self._recorder.record(subject, kind, reason, message)
-
-
-def _is_owned(certificate: Certificate, source: Source) -> bool:
-    owner = certificate.metadata.controller
-    return owner is not None and (owner.kind, owner.name, owner.uid) == (
-        source.resource.kind,
-        source.name,
-        source.uid,
-    )
+        self._recorder.record(source.subject, kind, reason, message)
 
 
 def _on_trial(manifest: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.spec import entries, mapping
-from certwright.kube.resource import Resource
+from certwright.kube.resource import GATEWAY_GROUP, Resource
 from certwright.runtime.key import Key
-from certwright.shim.sources import GATEWAY_GROUP
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

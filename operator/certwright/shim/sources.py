@@ -9,24 +9,18 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.spec import entries, mapping
-from certwright.kube.resource import Resource
+from certwright.kube.owned import OwningObject
+from certwright.kube.resource import GATEWAY_GROUP, GATEWAYS, INGRESSES, LISTENER_SETS, X_LISTENER_SETS
 from certwright.shim.annotations import MAX_SHOWN, Refusal
 from certwright.text import printable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from certwright.kube.resource import Resource
     from certwright.shim.annotations import Wishes
 
     NamesOf = Callable[["Listener"], Iterable[str]]
-
-GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
-INGRESSES: Final = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
-GATEWAYS: Final = Resource(GATEWAY_GROUP, "v1", "gateways", "Gateway")
-LISTENER_SETS: Final = Resource(GATEWAY_GROUP, "v1", "listenersets", "ListenerSet")
-X_LISTENER_SETS: Final = Resource("gateway.networking.x-k8s.io", "v1alpha1", "xlistenersets", "XListenerSet")
-"""The same before it was part of the standard."""
-SOURCES: Final = (INGRESSES, GATEWAYS, LISTENER_SETS, X_LISTENER_SETS)
 
 OF_GATEWAYS: Final = (LISTENER_SETS, X_LISTENER_SETS)
 """Which add listeners to a Gateway, and take its issuer if they name none."""
@@ -84,15 +78,10 @@ class Blocks:
 
 
 @dataclass(frozen=True)
-class Source:
+class Source(OwningObject):
     """An object that Certificates are made for.
 
     Attributes:
-        resource: What it is.
-        namespace: Its namespace.
-        name: Its name.
-        uid: Its UID.
-        resource_version: Its version.
         annotations: Its annotations.
         labels: Its labels.
         spec: Its spec.
@@ -100,11 +89,6 @@ class Source:
         is_going: Whether it is being deleted.
     """
 
-    resource: Resource
-    namespace: str
-    name: str
-    uid: str
-    resource_version: str
     annotations: Mapping[str, Any]
     labels: Mapping[str, Any]
     spec: Mapping[str, Any]
@@ -127,23 +111,6 @@ class Source:
             status=mapping(body.get("status")),
             is_going=bool(metadata.get("deletionTimestamp")),
         )
-
-    @property
-    def api_version(self) -> str:
-        """Its API version."""
-        return f"{self.resource.group}/{self.resource.version}"
-
-    @property
-    def owner_reference(self) -> dict[str, Any]:
-        """The entry for `metadata.ownerReferences` of what is made for it."""
-        return {
-            "apiVersion": self.api_version,
-            "kind": self.resource.kind,
-            "name": self.name,
-            "uid": self.uid,
-            "controller": True,
-            "blockOwnerDeletion": False,
-        }
 
 
 def read_blocks(source: Source, wishes: Wishes, names_of: NamesOf | None = None) -> Blocks:
