@@ -128,16 +128,25 @@ def make_request(
     if _same(private_key, account_key):
         raise KeyReused("The key of the certificate is the account key; use a different key")
     try:
-        csr = build_csr(
-            private_key,
-            dns_names=values(identifiers, "dns"),
-            ip_addresses=values(identifiers, "ip"),
-            common_name=common_name,
-            contents=contents,
-        )
+        return private_key, csr_for(private_key, identifiers, common_name, contents)
     except PkiError as error:
         raise InvalidIdentifier(f"Cannot create the CSR: {error}") from error
-    return private_key, csr
+
+
+def csr_for(
+    private_key: PrivateKey,
+    identifiers: Sequence[Identifier],
+    common_name: str | None,
+    contents: CertificateContents | None,
+) -> bytes:
+    """Return the CSR for exactly these identifiers, DER. Raises `PkiError`."""
+    return build_csr(
+        private_key,
+        dns_names=values(identifiers, "dns"),
+        ip_addresses=values(identifiers, "ip"),
+        common_name=common_name,
+        contents=contents,
+    )
 
 
 def values(identifiers: Sequence[Identifier], kind: str) -> list[str]:

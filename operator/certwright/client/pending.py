@@ -10,8 +10,8 @@ from certwright.acme import AcmeError, Identifier
 from certwright.client.errors import InvalidPrivateKey
 from certwright.client.events import OrderPlaced, OrderResumed, ignore
 from certwright.client.issue import issue
-from certwright.client.key import KeySpec, private_key_of, values
-from certwright.pki import CertificateContents, PkiError, build_csr, private_key_to_pem, read_csr
+from certwright.client.key import KeySpec, csr_for, private_key_of
+from certwright.pki import CertificateContents, PkiError, private_key_to_pem, read_csr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -69,13 +69,7 @@ class PendingCertificate:
         )
         private_key = private_key_of(key)
         try:
-            csr = build_csr(
-                private_key,
-                dns_names=values(identifiers, "dns"),
-                ip_addresses=values(identifiers, "ip"),
-                common_name=common_name,
-                contents=contents,
-            )
+            csr = csr_for(private_key, identifiers, common_name, contents)
         except PkiError as error:
             raise InvalidPrivateKey(f"Cannot create the CSR: {error}") from error
         return cls(tuple(one.value for one in identifiers), private_key_to_pem(private_key), csr)

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
-from certwright.certificates.contested import having_written
 from certwright.certificates.revisions.kept import KeptRevision, compromised_keys, read_kept, usable
-from certwright.certificates.secret.keystores import looked_at
 from certwright.certificates.steps.restore_secret import changed_by, check_it_is_wanted
 from certwright.certificates.steps.step import Act
-from certwright.certificates.steps.store_certificate import replace_secret
+from certwright.certificates.steps.store_certificate import replace_certificate
 from certwright.runtime.backoff import Backoff
 from certwright.text import sentence
 
@@ -57,10 +55,7 @@ class RestoreRevision(Act):
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)
         yield observation
-        observation, secret = await replace_secret(observation, tools, found.manifest)
-        now = tools.clock()
-        observation = having_written(observation, now).with_secret(secret)
-        observation = observation.remember(outputs=looked_at(observation.certificate, secret, found.problem, now))
+        observation, _ = await replace_certificate(observation, tools, found.manifest, found.problem)
         yield observation.remember(cleaning_up=Backoff())
         message = (
             f"{sentence(self.message)}{by} Revision {found.revision.number}, which was kept, was written to it again; "

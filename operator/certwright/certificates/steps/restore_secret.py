@@ -7,10 +7,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import ValidationError
 
-from certwright.certificates.contested import having_written
-from certwright.certificates.secret.keystores import looked_at
 from certwright.certificates.steps.step import Act
-from certwright.certificates.steps.store_certificate import manifest_of, replace_secret
+from certwright.certificates.steps.store_certificate import manifest_of, replace_certificate
 from certwright.kube.errors import NotFound
 from certwright.resources import Certificate, IssuerRef
 from certwright.text import listed, rfc3339, sentence
@@ -44,7 +42,7 @@ class RestoreSecret(Act):
         """
         if observation.secret is None:
             await check_it_is_wanted(observation, tools)
-        issued, certificate = observation.memory.issued, observation.certificate
+        issued = observation.memory.issued
         if issued is None:
             raise AssertionError("there is nothing to restore")
         revision = issued.facts.revision
@@ -61,9 +59,8 @@ class RestoreSecret(Act):
         by = changed_by(observation)
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
-        observation, secret = await replace_secret(observation, tools, manifest)
-        observation = having_written(observation, tools.clock()).with_secret(secret)
-        yield observation.remember(outputs=looked_at(certificate, secret, problem, tools.clock()))
+        observation, _ = await replace_certificate(observation, tools, manifest, problem)
+        yield observation
         message = (
             f"{sentence(self.message)}{by} The certificate that was issued at {rfc3339(issued.at)} was written to it "
             "again; no other one was ordered."

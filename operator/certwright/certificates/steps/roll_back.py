@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from certwright.certificates.contested import having_written
 from certwright.certificates.requests.action import Outcome
 from certwright.certificates.revisions.kept import KeptRevision, compromised_keys, read_kept, usable
 from certwright.certificates.secret.annotations import RolledBack
-from certwright.certificates.secret.keystores import looked_at
 from certwright.certificates.steps.end_request import with_end
 from certwright.certificates.steps.step import Act
-from certwright.certificates.steps.store_certificate import replace_secret
+from certwright.certificates.steps.store_certificate import replace_certificate
 from certwright.runtime.backoff import Backoff
 from certwright.text import listed, rfc3339, sentence
 
@@ -66,10 +64,7 @@ class RollBack(Act):
             return
         observation = observation.remember(unwatched=None)
         yield observation
-        observation, secret = await replace_secret(observation, tools, found.manifest)
-        now = tools.clock()
-        observation = having_written(observation, now).with_secret(secret)
-        observation = observation.remember(outputs=looked_at(observation.certificate, secret, found.problem, now))
+        observation, _ = await replace_certificate(observation, tools, found.manifest, found.problem)
         # What was issued last must not be written again in its place.
         observation = observation.remember(issued=None, contested=Backoff(), note=None, open_order=None)
         yield observation

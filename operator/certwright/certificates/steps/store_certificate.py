@@ -83,11 +83,9 @@ class StoreCertificate(Act):
         observation = observation.remember(unwatched=None)
         yield observation  # the Secret is read again, whatever becomes of the write
         current = observation.secret
-        observation, secret = await replace_secret(observation, tools, manifest)
+        observation, secret = await replace_certificate(observation, tools, manifest, problem)
         now = tools.clock()
         tools.metrics.issued(observation.reference, (now - open_order.started_at).total_seconds())
-        observation = having_written(observation, now).with_secret(secret)
-        observation = observation.remember(outputs=looked_at(certificate, secret, problem, now))
         issued = Issued(secret, chain, key_pem, server, now, issued_annotations(manifest))
         observation = observation.remember(issued=issued, contested=Backoff())
         ends = rfc3339(chain.leaf.not_valid_after_utc)
@@ -212,6 +210,26 @@ async def _chosen_chain(observation: Observation, tools: Tools) -> CertificateCh
         )
     tools.recorder.record(observation.subject, "Warning", "PreferredChainMissing", message)
     return default
+
+
+async def replace_certificate(
+    observation: Observation, tools: Tools, manifest: dict[str, Any], problem: OutputsProblem | None
+) -> tuple[Observation, SecretFacts]:
+    """Replace the Secret by one with a certificate, and remember that; return what was written.
+
+    Args:
+        observation: What is known.
+        tools: What it is done with.
+        manifest: The Secret.
+        problem: Why not all of its outputs are in it.
+
+    Raises:
+        IssuanceError: It has changed, or cannot be changed.
+    """
+    observation, secret = await replace_secret(observation, tools, manifest)
+    now = tools.clock()
+    observation = having_written(observation, now).with_secret(secret)
+    return observation.remember(outputs=looked_at(observation.certificate, secret, problem, now)), secret
 
 
 async def replace_secret(
