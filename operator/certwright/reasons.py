@@ -147,6 +147,7 @@ Http01Reason = Literal[
     "CAAWarning",
     "IngressNotFound",
     "IngressBusy",
+    "NameInUse",
     "SolverImageUnknown",
     "TemplateRefused",
     "ResponderUnavailable",

@@ -20,6 +20,7 @@ from certwright.challenges.response import FileResponse, TlsAlpnResponse
 from certwright.challenges.tls_responder import TlsResponder
 from certwright.http.addresses import AddressPolicy
 from certwright.http01.addresses import Addresses
+from certwright.http01.server_names import ServerNames
 from certwright.http01.settings import Owner, OwnService, PodSettings, Settings, SharedSettings, TlsRoute
 from certwright.http01.tls_alpn01 import TlsAlpn01Presenter, shared_tls_look_up
 from certwright.http01.tls_check import TlsSelfCheck
@@ -183,7 +184,7 @@ async def test_addresses_that_are_refused_are_not_connected_to() -> None:
 
 def presenter(objects: FakeObjects, **settings: Any) -> TlsAlpn01Presenter:
     made = Settings(**{"responder": PodSettings("certwright:1"), "route": ROUTE, **settings})
-    return TlsAlpn01Presenter(objects, OWNER, made, patience=PATIENCE, answers=Holders())
+    return TlsAlpn01Presenter(objects, OWNER, made, patience=PATIENCE, answers=Holders(), names=ServerNames())
 
 
 async def test_a_pod_a_service_and_a_route_by_server_name_answer_for_an_order() -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.certificates.guard import CertManagerGuard
 from certwright.certificates.left import named_records
+from certwright.certificates.order.responses import routed_names
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.given import Secrets
 from certwright.certificates.store import Certificates
@@ -165,6 +166,7 @@ class Controller:
             before_send=leadership.check,
             clock=_now,
             on_asked=self.manager.wake,
+            server_names=lambda: routed_names(self.certificates),
         )
         budgets = Budgets(_now)
         self.metrics.watch_budgets(budgets.waiting)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from certwright.acme import tls_alpn01_server_name
@@ -10,11 +11,13 @@ from certwright.challenges.response import TlsAlpnResponse
 from certwright.challenges.tls_responder import identifier_of
 from certwright.http01 import manifests
 from certwright.http01.diagnosis import tls_route_trouble
-from certwright.http01.presenter import Http01Presenter
+from certwright.http01.errors import SolverError
+from certwright.http01.presenter import Http01Presenter, files_of
 from certwright.http01.program import PORT
 from certwright.http01.routes import MAX_HOSTNAMES
 from certwright.http01.settings import OwnService, PodSettings, SharedSettings, TlsRoute
 from certwright.http01.tls_check import TlsSelfCheck
+from certwright.text import listed
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -26,7 +29,10 @@ if TYPE_CHECKING:
     from certwright.challenges.response import ChallengeResponse, FileResponse
     from certwright.http01.manifests import Manifest
     from certwright.http01.objects import Objects
+    from certwright.http01.server_names import ServerNames
     from certwright.http01.settings import Owner, Settings
+
+logger = logging.getLogger(__name__)
 
 
 class TlsAlpn01Presenter(Http01Presenter):
@@ -38,6 +44,7 @@ class TlsAlpn01Presenter(Http01Presenter):
         settings: What answers, and the route to it.
         patience: How long the handshake is tried.
         answers: The operator's own responder.
+        names: For whom it answers.
     """
 
     challenge_type: ClassVar[str] = "tls-alpn-01"
@@ -50,6 +57,7 @@ class TlsAlpn01Presenter(Http01Presenter):
         *,
         patience: dt.timedelta,
         answers: Holders[FileResponse],
+        names: ServerNames,
         **options: Any,
     ) -> None:
         check = TlsSelfCheck(
@@ -59,10 +67,43 @@ class TlsAlpn01Presenter(Http01Presenter):
             addresses=settings.addresses,
         )
         super().__init__(objects, owner, settings, patience=patience, answers=answers, self_check=check, **options)
+        self._names = names
 
     def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:  # noqa: ARG002 - the protocol's form
         """Return what the handshake has to show."""
         return TlsAlpnResponse(place, challenge.token or "", key_authorization)
+
+    async def present(self, responses: Sequence[ChallengeResponse]) -> None:
+        """Make everything at once; what is there already stays as it is.
+
+        Raises:
+            KubeError: The API server refused something.
+            SolverError: The operator's own responder answers for others for one of the names.
+        """
+        if isinstance(self._settings.responder, SharedSettings):
+            await self._claim(responses)
+        await super().present(responses)
+
+    async def clean_up(self, responses: Sequence[ChallengeResponse]) -> None:
+        """Remove what `present` made for these responses. Raises `KubeError`."""
+        await super().clean_up(responses)
+        self._names.release(self._owner.uid)
+
+    async def _claim(self, responses: Sequence[ChallengeResponse]) -> None:
+        owner = self._owner
+        taken = self._names.claim(owner, files_of(responses))
+        if not taken:
+            return
+        # An earlier process may have made them, and they must not lead to the answer for somebody else.
+        await super().clean_up(responses)
+        self._names.release(owner.uid)
+        logger.warning("%s/%s: the responder answers for another namespace for %s", owner.namespace, owner.name, taken)
+        raise SolverError(
+            "NameInUse",
+            f"A Certificate in another namespace is validating {listed(taken)} with another account, or has just done "
+            "so, and the operator's own responder can answer only one account for a domain at a time. The operator "
+            "tries again. If this lasts, use responder pod in the issuer's tlsAlpn01 solver.",
+        )
 
     def _service(self, name: str) -> Manifest:
         settings, route = self._settings, self._settings.route

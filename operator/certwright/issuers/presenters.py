@@ -14,6 +14,7 @@ from certwright.failures import IssuanceError
 from certwright.http.addresses import AddressPolicy
 from certwright.http01.presenter import Http01Presenter
 from certwright.http01.removal import remove, remove_superseded
+from certwright.http01.server_names import ServerNames
 from certwright.http01.settings import (
     GatewayRoute,
     IngressRoute,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from certwright.challenges.presenter import PresentedObject, Presenter
     from certwright.challenges.response import FileResponse
+    from certwright.http01.server_names import NameUse
     from certwright.issuers.ambient import AmbientPolicy
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
@@ -101,6 +103,7 @@ class PresenterFactory:
         monotonic: The clock, in seconds.
         clock: The present time.
         on_asked: Called with an issuer's key when Certificates need permanent records that it has not looked for.
+        server_names: Lists the names whose routes lead to the operator's own TLS responder, as statuses say.
     """
 
     def __init__(
@@ -116,6 +119,7 @@ class PresenterFactory:
         monotonic: Callable[[], float] = time.monotonic,
         clock: Callable[[], dt.datetime] = _utc_now,
         on_asked: Callable[[Key], object] = lambda _: None,
+        server_names: Callable[[], Iterable[NameUse]] = tuple,
     ) -> None:
         self._objects = objects
         self._http01 = http01 or Http01Options()
@@ -134,6 +138,7 @@ class PresenterFactory:
         self._kept: dict[_Kept, tuple[float, asyncio.Task[Presenter]]] = {}
         self.answers: Holders[FileResponse] = Holders()
         """What the operator's own responder is to answer."""
+        self._server_names = ServerNames(server_names, monotonic=monotonic)
         self.caa = CaaForecast(self._dns_providers.view_through)
         """Looks at CAA records before the CA does."""
 
@@ -192,6 +197,7 @@ class PresenterFactory:
     ) -> None:
         """Remove what answers for a Certificate's files; no issuer is needed for it. Raises `KubeError`."""
         await remove(self._objects, self.answers, _owner(certificate), made, resources)
+        self._server_names.release(certificate.metadata.uid)
 
     async def remove_superseded(
         self,
@@ -210,6 +216,7 @@ class PresenterFactory:
     def forget(self, uid: str) -> None:
         """Answer no more for a Certificate that is gone."""
         self.answers.forget(uid)
+        self._server_names.release(uid)
         self.persistent_records.forget(uid)
 
     def _http01_presenter(self, issuer: SolverSource, spec: Http01, certificate: Certificate) -> Http01Presenter:
@@ -241,7 +248,12 @@ class PresenterFactory:
             addresses=self._http01.addresses,
         )
         return TlsAlpn01Presenter(
-            self._objects, _owner(certificate), settings, patience=spec.self_check_timeout, answers=self.answers
+            self._objects,
+            _owner(certificate),
+            settings,
+            patience=spec.self_check_timeout,
+            answers=self.answers,
+            names=self._server_names,
         )
 
     def _responder(self, issuer: SolverSource, spec: Http01 | TlsAlpn01) -> PodSettings | SharedSettings:

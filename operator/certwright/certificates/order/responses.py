@@ -20,13 +20,14 @@ from certwright.challenges.response import (
 )
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
+from certwright.http01.server_names import NameUse
 from certwright.issuers.solver_choice import fitting_solvers
 from certwright.resources import HttpResourceStatus, RecordStatus, SolverObjectStatus
 from certwright.runtime.aside import aside_if_slow
 from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping
 
     from certwright.certificates.observation import Observation
     from certwright.certificates.tools import Tools
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import Sighting
     from certwright.issuers.registry import SolverSource
     from certwright.reasons import Reason
-    from certwright.resources import AuthorizationStatus, CertificateStatus
+    from certwright.resources import AuthorizationStatus, Certificate, CertificateStatus
 
 T = TypeVar("T")
 
@@ -194,6 +195,16 @@ def presented_responses(status: CertificateStatus) -> dict[str, ChallengeRespons
         return {}
     entries = (entry for entry in status.order.authorizations if entry.presented)
     return {entry.name: response for entry in entries if (response := response_of(entry)) is not None}
+
+
+def routed_names(certificates: Iterable[Certificate]) -> Iterator[NameUse]:
+    """Yield the names of tls-alpn-01 that statuses name as in place, whoever wrote them."""
+    for certificate in certificates:
+        if certificate.status.order is not None:
+            metadata = certificate.metadata
+            for response in presented_responses(certificate.status).values():
+                if isinstance(response, TlsAlpnResponse):
+                    yield NameUse.of(response, uid=metadata.uid, namespace=metadata.namespace or "")
 
 
 def presented_objects(status: CertificateStatus) -> tuple[PresentedObject, ...]:

@@ -43,9 +43,15 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
         "zone is delegated to the servers that the solver updates."
     ),
     ("WaitingForHTTP", "SelfCheckFailed"): (
-        "Check that the domain points to your ingress controller, and that it serves the solver's Ingress or HTTPRoute."
+        "Check that the domain points to your ingress controller or Gateway, and that it serves the solver's route."
     ),
     ("IngressNotFound",): "Create the Ingress that the solver names, or correct the name.",
+    ("WaitingForTLS",): (
+        "Check that the domain points to the Gateway or load balancer, and that its port 443 passes TLS through."
+    ),
+    ("NameInUse",): "Wait for the other Certificate, or use responder pod in the issuer's tlsAlpn01 solver.",
+    ("ResponderUnavailable",): "Use responder pod in the solver, or set the option that the message names.",
+    ("ParentRefsMissing",): "Add parentRefs to the solver, or to spec.http01 of the Certificate.",
     ("SolverImageUnknown",): "Set the chart's image, or start the operator with --solver-image.",
     ("TemplateRefused",): "Remove the label or annotation that the message names, or extend http01.templates.",
     ("CAUnreachable", "CAMalformedResponse", "CAInternalError", "BadNonce", "DeadlineExceeded"): (
