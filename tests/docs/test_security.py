@@ -24,7 +24,7 @@ def test_a_test_that_is_named_is_there(named: str) -> None:
 def test_each_claim_of_the_table_names_a_test() -> None:
     rows = re.findall(
         r"^\| (.+?) \| (.+) \|$",
-        PAGE.partition("## Which test holds which claim")[2].partition("\n## ")[0],
+        PAGE.partition("## Tests for each claim")[2].partition("\n## ")[0],
         re.MULTILINE,
     )
     claims = [row for row in rows if row[0] != "Claim"]
