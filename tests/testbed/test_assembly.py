@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
-    monkeypatch.setattr("testbed.assembly.find_gateway_definitions", lambda: tmp_path)
+    monkeypatch.setattr("testbed.definitions.Definitions.find", lambda _definitions: tmp_path)
     return Site(
         folder=tmp_path,
         authority=BedAuthority(tmp_path / "ca"),
