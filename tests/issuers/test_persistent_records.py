@@ -48,6 +48,8 @@ class Zone:
         self.foreign: set[str] = set()
         self.silent = False
         self.refuses = False
+        self.hidden = False
+        self.calls = 0
         self.written: list[TxtRecord] = []
 
     def view(self, _: object) -> Zone:
@@ -74,7 +76,8 @@ class Zone:
         if any(one.name.endswith(domain) for one in records for domain in self.foreign):
             raise ZoneNotFound("no such zone")
         self.written += records
-        for one in records:
+        self.calls += bool(records)
+        for one in records if not self.hidden else ():
             self.values.setdefault(one.name, []).append(one.value)
 
     async def clean_up(self, records: Sequence[TxtRecord]) -> None:
@@ -431,6 +434,110 @@ async def test_a_zone_that_a_provider_does_not_have_keeps_no_other_solver_from_i
     desk.now += dt.timedelta(minutes=10)
     await desk.tend(issuer)
     assert "The last attempt to create them failed" in desk.message
+
+
+async def published(desk: Desk, **settings: Any) -> ReadyIssuer:
+    """Return an issuer that has created the record of a domain which a Certificate needs."""
+    issuer = desk.issuer(persist(**PROVIDER, **settings))
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example")
+    await desk.settle(issuer)
+    await desk.settle(issuer)
+    assert desk.reason == "PersistentRecordsPublished"
+    return issuer
+
+
+async def test_a_record_that_somebody_deletes_is_created_again_when_a_certificate_misses_it(desk: Desk) -> None:
+    """The next look of its own would be hours later."""
+    issuer = await published(desk)
+    desk.zone.values[OWNER].clear()
+    woken = desk.woken
+    desk.now += dt.timedelta(minutes=20)
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example")
+    assert desk.woken == woken + 1
+    await desk.tend(issuer)
+    assert desk.zone.values[OWNER] == [value()]
+    for _ in range(100):  # as many Certificates, or a server that answers now this, now that
+        desk.zone.values[OWNER] = []
+        with pytest.raises(PersistentRecordMissing):
+            await desk.need(issuer, "a.example")
+        desk.zone.values[OWNER] = [value()]
+        await desk.tend(issuer)
+    assert desk.woken <= woken + 2
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "old", "new"),
+    [
+        (
+            {"persistUntil": "2026-06-20T00:00:00Z"},
+            {"persistUntil": "2027-06-20T00:00:00Z"},
+            value(ONE, "persistUntil=1781913600"),
+            value(ONE, "persistUntil=1813449600"),
+        ),
+        ({"policy": "wildcard"}, {}, value(ONE, "policy=wildcard"), value()),
+    ],
+)
+async def test_a_record_that_the_solver_no_longer_asks_for_is_replaced_although_it_does_as_well(
+    desk: Desk, before: dict[str, Any], after: dict[str, Any], old: str, new: str
+) -> None:
+    """One that expires soon, and one that allows more than it should; no Certificate has asked since the change."""
+    await published(desk, **before)
+    assert desk.zone.values[OWNER] == [old]
+    desk.generation += 1
+    issuer = desk.issuer(persist(**PROVIDER, **after))
+    desk.zone.hidden = True  # its servers take their time
+    await desk.settle(issuer)
+    assert desk.zone.values[OWNER] == [old], "it stays until the new one is visible"
+    assert desk.zone.written[-1] == TxtRecord(OWNER, new)
+    desk.zone.values[OWNER].append(new)
+    await desk.settle(issuer)
+    await desk.settle(issuer)
+    assert desk.zone.values[OWNER] == [new]
+    assert desk.shown == {new: ("Published", True)}
+
+
+async def test_a_record_of_others_that_does_as_well_is_not_doubled(desk: Desk) -> None:
+    desk.zone.values[OWNER] = [value(ONE, "policy=wildcard")]
+    issuer = desk.issuer(persist(**PROVIDER))
+    await desk.need(issuer, "a.example")
+    await desk.settle(issuer)
+    assert (desk.zone.written, desk.reason) == ([], "PersistentRecordsPublished")
+
+
+async def test_without_a_provider_it_says_what_takes_the_place_of_a_record_that_expires(desk: Desk) -> None:
+    desk.zone.values[OWNER] = [value(ONE, "persistUntil=1781913600")]
+    issuer = desk.issuer(persist(persistUntil="2027-06-20T00:00:00Z"))
+    await desk.need(issuer, "a.example")
+    await desk.settle(issuer)
+    assert f'Publish in their place: {OWNER} TXT "{value(ONE, "persistUntil=1813449600")}"' in desk.message
+
+
+async def test_a_record_that_never_becomes_visible_is_not_sent_again_and_again(desk: Desk) -> None:
+    desk.zone.hidden = True
+    issuer = desk.issuer(persist(**PROVIDER))
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example")
+    end = desk.now + dt.timedelta(hours=1)
+    while desk.now < end:
+        await desk.tend(issuer)
+        desk.now = max(desk.now + dt.timedelta(seconds=1), desk.records.next_look(issuer.key) or desk.now)
+    assert desk.zone.calls < 40
+
+
+async def test_a_solver_that_cannot_be_used_keeps_no_other_from_its_records(desk: Desk) -> None:
+    expired = {**persist(persistUntil="2020-01-01T00:00:00Z", **PROVIDER), "selector": {"dnsZones": ["b.example"]}}
+    issuer = desk.issuer(expired)
+    solvers = AcmeIssuerSpec.model_validate({**issuer.spec.to_json(), "solvers": [persist(**PROVIDER)]}).solvers
+    issuer = replace(issuer, spec=issuer.spec.replace(solvers=(*issuer.spec.solvers, *solvers)))
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example", solver=1)
+    await desk.settle(issuer)
+    await desk.settle(issuer)
+    assert desk.zone.values[OWNER] == [value()]
+    assert desk.shown == {value(): ("Published", True)}
+    assert "persistUntil of a solver of Issuer shop/ca has passed" in desk.message
 
 
 async def test_an_issuer_without_such_a_solver_is_left_alone(desk: Desk) -> None:

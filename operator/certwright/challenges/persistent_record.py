@@ -180,6 +180,7 @@ class DnsPersist01Presenter:
     Args:
         looker: Looks at the DNS.
         ask: Told which domains need a record; whoever holds the credentials publishes what is missing.
+        miss: Told that a record which was asked for is not there.
         is_published_for_you: Whether somebody does, so that nothing need be asked of people.
         clock: The present time.
         patience: How long records are looked for once the order is placed.
@@ -194,12 +195,14 @@ class DnsPersist01Presenter:
         looker: RecordLooker,
         *,
         ask: Callable[[Sequence[str]], None],
+        miss: Callable[[], None],
         is_published_for_you: bool,
         clock: Callable[[], dt.datetime],
         patience: dt.timedelta = PATIENCE,
     ) -> None:
         self._looker = looker
         self._ask = ask
+        self._miss = miss
         self._is_published_for_you = is_published_for_you
         self._clock = clock
         self.patience = patience
@@ -222,6 +225,7 @@ class DnsPersist01Presenter:
         missing = [one for one in seen if not one.complete]
         if not missing:
             return
+        self._miss()
         # One for a domain and its wildcard: the latter's does for both.
         wanted = {one.record.name: one.record.value for one in sorted(missing, key=lambda one: len(one.record.value))}
         shown = "; ".join(f'{name} TXT "{value}"' for name, value in list(wanted.items())[:SHOWN])

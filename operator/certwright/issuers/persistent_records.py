@@ -58,7 +58,10 @@ MAX_ASKED: Final = 1000
 SETTLED: Final = dt.timedelta(hours=6)
 """Between two looks while all is well."""
 EXPIRES_SOON: Final = dt.timedelta(days=30)
+MISSED: Final = dt.timedelta(minutes=1)
+"""How old a look may be at least before a Certificate that misses a record has another one made."""
 _SHOWABLE: Final = re.compile(r"[a-z0-9_.-]{1,255}")
+_UNTIL: Final = re.compile(r"; persistUntil=([0-9]{1,18})$")
 LOOK_SECONDS: Final = 60.0
 """For one look at all records of an issuer."""
 AT_ONCE: Final = 16
@@ -96,13 +99,33 @@ class Found:
 
     Attributes:
         entries: For the status.
-        missing: The records that are missing, and are to be published by the operator.
+        missing: The records that are to be published by the operator: those that are missing, and those that
+            are to take the place of others.
+        visible: The records that are there letter for letter, on every server that answered.
         errors: Why some could not be looked for, or not published.
     """
 
     entries: tuple[PersistentRecordStatus, ...]
     missing: Mapping[PersistentRecordStatus, Wanted] = field(default_factory=dict)
+    visible: frozenset[TxtRecord] = frozenset()
     errors: tuple[BaseException, ...] = ()
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What was seen of one record.
+
+    Attributes:
+        want: The record.
+        entry: For the status.
+        exact: Whether it is there letter for letter, on every server that answered.
+        error: Why nothing could be seen, or why it may not be published.
+    """
+
+    want: Wanted
+    entry: PersistentRecordStatus
+    exact: bool = False
+    error: BaseException | None = None
 
 
 @dataclass
@@ -113,6 +136,10 @@ class _Tended:
     backoff: Backoff = field(default_factory=Backoff)
     trouble: str = ""
     next_look: dt.datetime | None = None
+    looked: dt.datetime | None = None
+    due: frozenset[TxtRecord] = frozenset()
+    visible: frozenset[TxtRecord] = frozenset()
+    sent: set[TxtRecord] = field(default_factory=set)
     ours: set[TxtRecord] = field(default_factory=set)
     asked: dict[tuple[str, Dns01], dict[Asker, None]] = field(default_factory=dict)
     news: bool = False
@@ -188,6 +215,7 @@ class PersistentRecords:
         return DnsPersist01Presenter(
             await self._looker(issuer, spec),
             ask=lambda names: self._asked(issuer.key, spec, who, names),
+            miss=lambda: self._missed(issuer.key),
             is_published_for_you=spec.has_provider,
             clock=self._clock,
             patience=patience_of(spec),
@@ -226,6 +254,7 @@ class PersistentRecords:
         if not tended.news and tended.next_look is not None and now < tended.next_look <= now + SETTLED:
             return None
         tended.news = False
+        tended.looked = now
         found = await self._look_in_time(issuer, tended, status)
         return self._outcome(issuer, tended, status, found, generation)
 
@@ -243,8 +272,9 @@ class PersistentRecords:
         if tended is None:
             return
         listed = {one for one in status.persistent_records if one.written}
-        add = [one for one in listed if one.state == "Missing"]
-        there = {one.name for one in listed if one.state in {"Published", "Expiring"}}
+        add = [one for one in listed if _record(one) in tended.due]
+        # Not by its state: what it is to take the place of may be what has been seen.
+        there = {one.name for one in listed if _record(one) in tended.visible}
         gone = [one for one in listed if one.state == "Superseded" and one.name in there and self._is_free(issuer, one)]
         specs = {one.domain: one.spec for one in self._wanted(issuer, tended, status)}
         tended.trouble = ""
@@ -257,9 +287,12 @@ class PersistentRecords:
         with_provider = [spec for spec in dict.fromkeys(specs.values()) if spec.has_provider]
         # All at the same time: a provider that does not answer keeps no other waiting.
         await gather_all(self._change(issuer, tended, spec, of(spec, add), of(spec, gone)) for spec in with_provider)
-        if not tended.trouble:
+        sent = {_record(one) for one in add}
+        # What has been sent before and is still not to be seen is not sent every second.
+        if not tended.trouble and (gone or sent - tended.sent):
             tended.backoff = Backoff()
             tended.next_look = self._clock() + dt.timedelta(seconds=1)
+        tended.sent = sent
 
     async def _change(
         self, issuer: ReadyIssuer, tended: _Tended, spec: Dns01, added: list[TxtRecord], removed: list[TxtRecord]
@@ -282,6 +315,16 @@ class PersistentRecords:
             tended.news = tended.note((name, spec), who) or tended.news
         if tended.news:
             self._wake(key)
+
+    def _missed(self, key: Key) -> None:
+        """Have a look made before its time if the last one found everything: a record has gone since."""
+        tended = self._tended.get(key)
+        if tended is None or tended.news or tended.looked is None or tended.backoff.failures:
+            return
+        if tended.looked <= self._clock() < tended.looked + MISSED:
+            return
+        tended.news = True
+        self._wake(key)
 
     async def _looker(self, issuer: ReadyIssuer, spec: Dns01) -> RecordLooker:
         view = self._dns_providers.view(spec)
@@ -332,8 +375,10 @@ class PersistentRecords:
                     add(name, solver.persistent, asked=True)
         current = {solver.persistent for solver in issuer.spec.solvers}
         for name, spec in tended.in_turns():
-            if spec in current:
-                add(name, spec, asked=True)
+            # A solver that has changed since: the Certificate asks again at its next renewal only.
+            now = spec if spec in current else _solver_of(issuer, name)
+            if now is not None:
+                add(name, now, asked=True)
         for one in status.persistent_records:
             earlier = _solver_of(issuer, one.domain)
             if one.domain not in wanted and one.state != "Superseded" and earlier is not None:
@@ -354,42 +399,62 @@ class PersistentRecords:
     async def _look(
         self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus, wanted: Sequence[Wanted]
     ) -> Found:
-        lookers = {spec: await self._looker(issuer, spec) for spec in dict.fromkeys(one.spec for one in wanted)}
+        lookers: dict[Dns01, RecordLooker] = {}
+        errors: list[BaseException] = []
+        for spec in dict.fromkeys(one.spec for one in wanted):
+            try:
+                lookers[spec] = await self._looker(issuer, spec)
+            except (IssuanceError, DnsError) as error:
+                errors.append(error)  # one solver that cannot be used keeps no other from its records
         places = asyncio.Semaphore(AT_ONCE)
 
-        async def one(want: Wanted) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
+        async def one(want: Wanted) -> Seen:
             async with places:
                 return await self._look_at_in_time(issuer, lookers[want.spec], want)
 
-        seen = await asyncio.gather(*map(one, wanted))
-        entries, missing, errors = [], {}, []
-        for want, found, error in seen:
-            to_publish = error is None and found.state == "Missing" and want.spec.has_provider and want.asked
-            entry = found.replace(written=to_publish or _record(found) in tended.ours)
+        unknown = {want.domain for want in wanted if want.spec not in lookers}
+        seen = await asyncio.gather(*(one(want) for want in wanted if want.spec in lookers))
+        entries = [entry for entry in status.persistent_records if entry.domain in unknown]
+        missing, visible = {}, set()
+        for found in seen:
+            want, record = found.want, _record(found.entry)
+            may_publish = found.error is None and want.spec.has_provider and want.asked and not found.exact
+            to_publish = may_publish and (found.entry.state == "Missing" or self._is_better(found.entry, tended.ours))
+            entry = found.entry.replace(written=to_publish or record in tended.ours)
             entries.append(entry)
             if to_publish:
                 missing[entry] = want
-            if error is not None:
-                errors.append(error)
+            if found.exact:
+                visible.add(record)
+            if found.error is not None:
+                errors.append(found.error)
         before = {entry.domain for entry in entries}
         old = [e for e in status.persistent_records if e.domain in before]
         superseded = _superseded(old, entries, tended.ours)
-        return Found(tuple([*entries, *superseded][: 2 * MAX_RECORDS]), missing, tuple(errors))
+        return Found(
+            tuple([*entries, *superseded][: 2 * MAX_RECORDS]), missing, frozenset(visible), errors=tuple(errors)
+        )
 
-    async def _look_at_in_time(
-        self, issuer: ReadyIssuer, looker: RecordLooker, want: Wanted
-    ) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
+    def _is_better(self, entry: PersistentRecordStatus, ours: Iterable[TxtRecord]) -> bool:
+        """Whether a record is to be published although another one does as well now.
+
+        That one expires soon, and this one does not; or it is ours and says what the solver no longer does, such as
+        `policy=wildcard`.
+        """
+        if entry.state == "Expiring" and not _expires_soon(entry, self._clock()):
+            return True
+        return any(one.name == entry.name and one.value != entry.value for one in ours)
+
+    async def _look_at_in_time(self, issuer: ReadyIssuer, looker: RecordLooker, want: Wanted) -> Seen:
         try:
             async with asyncio.timeout(ONE_LOOK_SECONDS):
                 return await self._look_at(issuer, looker, want)
         except TimeoutError:
             entry = _entry(looker, want)
             late = DnsError(f"{entry.name}: the DNS servers took longer than {ONE_LOOK_SECONDS:g} s")
-            return want, entry, late
+            return Seen(want, entry, error=late)
 
-    async def _look_at(
-        self, issuer: ReadyIssuer, looker: RecordLooker, want: Wanted
-    ) -> tuple[Wanted, PersistentRecordStatus, BaseException | None]:
+    async def _look_at(self, issuer: ReadyIssuer, looker: RecordLooker, want: Wanted) -> Seen:
         name = f"*.{want.domain}" if want.wildcard else want.domain
         value, now = looker.terms.value(name), self._clock()
         entry = PersistentRecordStatus(domain=want.domain, name=dns_persist01_name(name), value=value)
@@ -401,14 +466,15 @@ class PersistentRecords:
             entry = entry.replace(name=seen.record.name)
             if seen.complete:
                 soon = not await self._outlives(looker, name, seen, now)
-                return want, entry.replace(state="Expiring" if soon else "Published"), None
+                exact = all(value in view.values for view in seen.seen if view.error is None)
+                return Seen(want, entry.replace(state="Expiring" if soon else "Published"), exact=exact)
             if _says_nothing(seen):
-                return want, entry, DnsError(f"{entry.name}: {seen.describe()}")
+                return Seen(want, entry, error=DnsError(f"{entry.name}: {seen.describe()}"))
             if want.spec.has_provider and want.asked:
                 self._check_target(issuer, want, seen.record.name)
-            return want, entry.replace(state="Missing"), None
+            return Seen(want, entry.replace(state="Missing"))
         except (DnsError, AcmeError) as error:
-            return want, entry, error
+            return Seen(want, entry, error=error)
 
     async def _outlives(self, looker: RecordLooker, name: str, seen: Propagation, now: dt.datetime) -> bool:
         return all(
@@ -429,8 +495,9 @@ class PersistentRecords:
         self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus, found: Found, generation: int
     ) -> Outcome:
         now = self._clock()
+        tended.due, tended.visible = frozenset(map(_record, found.missing)), found.visible
         condition, event = _condition(status, found, tended.trouble, generation, now)
-        settled = condition.status == "True"
+        settled = condition.status == "True" and not found.missing
         if settled:
             tended.backoff = Backoff()
             tended.next_look = now + SETTLED
@@ -445,7 +512,7 @@ class PersistentRecords:
             status,
             publish=bool(found.missing) or removable,
             event=event,
-            is_published=settled and (was is None or was.status != "True"),
+            is_published=condition.status == "True" and (was is None or was.status != "True"),
         )
 
     def _without(self, key: Key, status: IssuerStatus) -> Outcome | None:
@@ -506,8 +573,8 @@ def _condition(
     elif missing:
         ok, reason, message = "False", "PersistentRecordMissing", _publish(missing, found)
     elif expiring:
-        message += f" They expire within {EXPIRES_SOON.days} days: {_shown(expiring)}. Renew them."
-    if trouble and ok == "False" and not found.errors:
+        message += f" {_renew(expiring, found, now)}"
+    if trouble and (ok == "False" or found.missing) and not found.errors:
         message += f" The last attempt to create them failed: {trouble}."
     condition = Condition(
         type=RECORDS_PUBLISHED,
@@ -540,6 +607,22 @@ def _publish(missing: Sequence[PersistentRecordStatus], found: Found) -> str:
     if all(one in found.missing for one in missing):
         return f"The operator creates these permanent records: {_shown(missing)}."
     return f"Publish these permanent records: {_shown([one for one in missing if one not in found.missing])}."
+
+
+def _renew(expiring: Sequence[PersistentRecordStatus], found: Found, now: dt.datetime) -> str:
+    """Say what to do about records that are there and expire soon."""
+    said = f"They expire within {EXPIRES_SOON.days} days"
+    if all(one in found.missing for one in expiring):
+        return f"{said}, and the operator replaces them: {_shown(expiring)}."
+    if by_hand := [one for one in expiring if one not in found.missing and not _expires_soon(one, now)]:
+        return f"{said}. Publish in their place: {_shown(by_hand)}."
+    return f"{said}: {_shown(expiring)}. Set a later persistUntil in the solver, or none."
+
+
+def _expires_soon(entry: PersistentRecordStatus, now: dt.datetime) -> bool:
+    """Whether the value that is wanted expires soon."""
+    until = _UNTIL.search(entry.value)
+    return until is not None and int(until[1]) < (now + EXPIRES_SOON).timestamp()
 
 
 def _shown(entries: Sequence[PersistentRecordStatus]) -> str:
