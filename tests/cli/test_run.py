@@ -18,7 +18,7 @@ from certwright.kube.election import LeadershipLost
 from certwright.kube.login import NoCredentials
 
 if TYPE_CHECKING:
-    from certwright.handlers.operator import Options
+    from certwright.handlers.options import Options
 
 
 class Operator:

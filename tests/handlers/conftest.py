@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.handlers.controller import Controller
+from certwright.handlers.options import Options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +63,7 @@ def issuer() -> Callable[..., Body]:
 @pytest.fixture
 def controller() -> Controller:
     """A controller that runs nothing and talks to nobody."""
-    return Controller(None, operator_namespace="certwright", user_agent="test", workers=4)  # type: ignore[arg-type]  # no client is needed
+    return Controller(None, Options("certwright", "test", workers=4))  # type: ignore[arg-type]  # no client is needed
 
 
 @pytest.fixture

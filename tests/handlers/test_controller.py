@@ -10,6 +10,7 @@ from certwright.certificates.observation import Memory
 from certwright.handlers import workers as module
 from certwright.handlers.controller import Controller
 from certwright.handlers.errors import OperatorFailed
+from certwright.handlers.options import Options
 from certwright.kube.errors import Unavailable
 from certwright.kube.resource import CERTIFICATES, ISSUERS
 from certwright.resources import Certificate
@@ -249,13 +250,8 @@ async def test_a_change_that_came_with_the_answer_to_our_own_write_is_looked_at(
 
 
 async def test_so_is_the_ingress_that_the_changed_certificate_was_made_for(certificate: Callable[..., Body]) -> None:
-    controller = Controller(  # no client is needed
-        None,  # type: ignore[arg-type]
-        operator_namespace="certwright",
-        user_agent="test",
-        workers=4,
-        shim=ShimOptions(Defaults()),
-    )
+    options = Options("certwright", "test", workers=4, shim=ShimOptions(Defaults()))
+    controller = Controller(None, options)  # type: ignore[arg-type]  # no client is needed
     owner = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "name": "web", "uid": "u", "controller": True}
 
     def made(**fields: Any) -> Body:

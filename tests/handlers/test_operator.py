@@ -16,7 +16,8 @@ from certwright.handlers import workers as workers_module
 from certwright.handlers.controller import Controller
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.operator import Options, run_operator
+from certwright.handlers.operator import run_operator
+from certwright.handlers.options import Options
 from certwright.handlers.watching import watcher as watcher_module
 from certwright.handlers.watching.health import Watches
 from certwright.handlers.watching.settings import Backoffs
@@ -122,7 +123,7 @@ def port(unused_tcp_port: int) -> int:
 
 @pytest.fixture
 def options(port: int) -> Options:
-    return Options("certwright", (), "127.0.0.1", port, 2, "test")
+    return Options("certwright", "test", http_port=port, workers=2)
 
 
 @pytest.fixture
@@ -416,7 +417,7 @@ async def test_a_port_that_is_taken_ends_it_before_it_begins(
 async def test_kopf_is_told_what_to_watch_and_to_go_on_for_ever(
     watching: Kopf, port: int, namespaces: tuple[str, ...], *, clusterwide: bool
 ) -> None:
-    options = Options("certwright", namespaces, "127.0.0.1", port, 2, "test")
+    options = Options("certwright", "test", namespaces, http_port=port, workers=2)
     watching.is_ready.set()
     watching.fails.set()
     with pytest.raises(OperatorFailed):

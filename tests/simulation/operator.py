@@ -18,6 +18,7 @@ from certwright.handlers import controller as controller_module
 from certwright.handlers import manager as manager_module
 from certwright.handlers import registrations, workers
 from certwright.handlers.controller import Controller
+from certwright.handlers.options import Options
 from certwright.issuers import upkeep
 from certwright.issuers.budgets import Budgets
 from certwright.issuers.presenters import PresenterFactory
@@ -151,7 +152,7 @@ class Operator:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
-        self.controller = Controller(cast("Any", None), operator_namespace="certwright", user_agent="simulation")
+        self.controller = Controller(cast("Any", None), Options("certwright", "simulation"))
         self._stop = asyncio.Event()
         self.task: asyncio.Task[None] | None = None
 

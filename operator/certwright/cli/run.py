@@ -21,7 +21,8 @@ from certwright.cert_manager.controller_flags import ControllerFlags
 from certwright.cli.logs import configure_logging
 from certwright.handlers.election import Election
 from certwright.handlers.errors import OperatorFailed
-from certwright.handlers.operator import Options, run_operator
+from certwright.handlers.operator import run_operator
+from certwright.handlers.options import Options
 from certwright.http.addresses import AddressPolicy
 from certwright.issuers.ambient import AmbientPolicy
 from certwright.issuers.dns_webhook_serving import ServedWebhook

@@ -8,7 +8,6 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.certificates.guard import CertManagerGuard
 from certwright.certificates.left import named_records
 from certwright.certificates.order.responses import routed_names
@@ -18,7 +17,7 @@ from certwright.certificates.store import Certificates
 from certwright.certificates.tools import Tools
 from certwright.challenges.holders import Holders
 from certwright.handlers.invalid import tell
-from certwright.handlers.manager import WORKERS, Manager
+from certwright.handlers.manager import Manager
 from certwright.handlers.other_releases import OtherReleases
 from certwright.handlers.quarantine import Quarantine
 from certwright.handlers.registrations import Unclaimed, certificate_kind, issuer_kind, secret_kind, source_kind
@@ -29,7 +28,7 @@ from certwright.issuers.circuits import NEXT_TRIAL, Circuits
 from certwright.issuers.dns_webhook_serving import WebhookServing
 from certwright.issuers.left_records import LeftRecords
 from certwright.issuers.namespaces import Namespaces
-from certwright.issuers.presenters import Http01Options, PresenterFactory
+from certwright.issuers.presenters import PresenterFactory
 from certwright.issuers.reconciler import IssuerReconciler
 from certwright.issuers.record_sweep import RecordSweep
 from certwright.issuers.registry import IssuerRegistry
@@ -59,12 +58,10 @@ if TYPE_CHECKING:
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.response import RecordResponse
     from certwright.handlers.invalid import InvalidObject
-    from certwright.issuers.ambient import AmbientPolicy
-    from certwright.issuers.dns_webhook_serving import ServedWebhook
+    from certwright.handlers.options import Options
     from certwright.issuers.left_records import LeftRecord
     from certwright.issuers.rate_limits import Asker
     from certwright.kube.claims import Claims
-    from certwright.kube.common_metadata import CommonMetadata
     from certwright.kube.resource import Resource
     from certwright.mirror.options import Options as MirrorOptions
     from certwright.resources import Certificate
@@ -83,43 +80,22 @@ class Controller:
 
     Args:
         api: Client of the API server; not closed here.
-        operator_namespace: Where the Secrets of ClusterIssuers are.
-        user_agent: For the requests to CAs.
-        workers: How many objects are looked at at once.
-        http01: What http-01 solvers are made of.
-        release: Name of the release: of its Lease in the operator's namespace.
-        served_webhooks: DNS webhooks whose serving certificates are made.
-        ambient: Which issuers may use the credentials of the place where the operator runs.
-        common: Labels and annotations for every object that is made.
+        options: How it is to run.
         claims: What other releases serve.
         leadership: Whether this process may act; without one it may always.
-        shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
-        mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
-        cert_manager_namespace: Of the Lease of cert-manager's controller.
-        guarded: Whether Secrets that its Certificates name are left to it while it runs.
     """
 
     def __init__(
         self,
         api: ApiClient,
+        options: Options,
         *,
-        operator_namespace: str,
-        user_agent: str,
-        workers: int = WORKERS,
-        http01: Http01Options | None = None,
-        release: str = "certwright",
-        served_webhooks: Sequence[ServedWebhook] = (),
-        ambient: AmbientPolicy | None = None,
-        common: CommonMetadata | None = None,
         claims: Claims | None = None,
         leadership: Leadership | None = None,
-        shim: ShimOptions | None = None,
-        mirror: MirrorOptions | None = None,
-        cert_manager_namespace: str = LEASE_NAMESPACE,
-        guarded: bool = False,
     ) -> None:
-        http01 = http01 or Http01Options()
-        leadership = leadership or Leadership.unlimited()
+        self._options = options
+        self._leadership = leadership = leadership or Leadership.unlimited()
+        self._claims = claims
         self.metrics = Metrics()
         self.metrics.watch_leadership(leadership.holds)
         self.certificates = Certificates()
@@ -130,92 +106,114 @@ class Controller:
         self.registry = IssuerRegistry()
         self.circuits = Circuits(self._circuit_changed, self._trial_answered)
         client = KubeClient(api, on_request=self.metrics.kube_request, leadership=leadership)
-        self._kube_api = kube_api = KubeApi(client, group=GROUP, version=VERSION, common=common)
-        self._recorder = EventRecorder(kube_api)
-        self.manager = Manager(
-            workers=workers,
-            recorder=self._recorder,
-            metrics=self.metrics,
-            leadership=leadership,
-            quarantine=Quarantine(
-                # Whoever leads: an object may have cost this process its lease.
-                KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=5.0, tries=1)),
-                recorder=self._recorder,
-                metrics=self.metrics,
-                clock=_now,
-            ),
-        )
-        self._claims, self._begun = claims, leadership.begun
+        self._kube_api = KubeApi(client, group=GROUP, version=VERSION, common=options.common)
+        self._recorder = EventRecorder(self._kube_api)
+        self.manager = self._make_manager(api)
         if claims is not None:
-            self.manager.other_releases = OtherReleases(claims, kube_api, clock=_now, wake=self.manager.wake)
+            self.manager.other_releases = OtherReleases(claims, self._kube_api, clock=_now, wake=self.manager.wake)
         self._authorities = Authorities(
-            user_agent=user_agent,
+            user_agent=options.user_agent,
             on_request=self.metrics.acme_request,
             leadership=leadership,
-            addresses=http01.addresses,
+            addresses=options.http01.addresses,
         )
         webhooks = DnsWebhookApi(client)
-        self._serving = WebhookServing(kube_api, webhooks, served_webhooks, _now)
-        solvers = PresenterFactory(
-            kube_api,
-            ObjectApi(client, common),
+        self._serving = WebhookServing(self._kube_api, webhooks, options.served_webhooks, _now)
+        self._presenters = self._make_presenters(client, webhooks)
+        self.answers = self._presenters.answers
+        self._budgets = Budgets(_now)
+        self.metrics.watch_budgets(self._budgets.waiting)
+        self._issuer_reconciler = self._make_issuer_reconciler()
+        self._holders: Holders[RecordResponse] = Holders()
+        self._left = LeftRecords(
+            self._kube_api, namespace=options.operator_namespace, release=options.lease_name, clock=_now
+        )
+        # Whoever leads: a new leader has to know before it acts.
+        watching = KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=10.0, tries=2))
+        self.cert_manager = CertManagerPresence(watching, namespace=options.cert_manager_namespace)
+        self.guard = (
+            CertManagerGuard(self.cert_manager, self.certificates, self._wake_claimed) if options.guarded else None
+        )
+        self._certificate_reconciler = self._make_certificate_reconciler()
+        self.manager.on_rewind = self._certificate_reconciler.start_over
+        self.complete = asyncio.Event()
+        """To be set once all Certificates are known: what none of them names may be left in the DNS."""
+        self._sweep = self._make_sweep()
+        self.routes = Routes()
+        self.routes.wake = self.manager.wake
+        self._shim = self._make_shim(client, options.shim) if options.shim is not None else None
+        self._register()
+        if options.mirror is not None:
+            self._serve_cert_manager(client, options.mirror)
+
+    def _make_manager(self, api: ApiClient) -> Manager:
+        # Whoever leads: an object may have cost this process its lease.
+        marking = KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=5.0, tries=1))
+        return Manager(
+            workers=self._options.workers,
+            recorder=self._recorder,
+            metrics=self.metrics,
+            leadership=self._leadership,
+            quarantine=Quarantine(marking, recorder=self._recorder, metrics=self.metrics, clock=_now),
+        )
+
+    def _make_presenters(self, client: KubeClient, webhooks: DnsWebhookApi) -> PresenterFactory:
+        options = self._options
+        return PresenterFactory(
+            self._kube_api,
+            ObjectApi(client, options.common),
             webhooks,
-            http01=http01,
-            user_agent=user_agent,
-            ambient=ambient,
-            before_send=leadership.check,
+            http01=options.http01,
+            user_agent=options.user_agent,
+            ambient=options.ambient,
+            before_send=self._leadership.check,
             clock=_now,
             on_asked=self.manager.wake,
             server_names=lambda: routed_names(self.certificates),
         )
-        budgets = Budgets(_now)
-        self.metrics.watch_budgets(budgets.waiting)
-        self._issuer_reconciler = IssuerReconciler(
-            kube_api=kube_api,
+
+    def _make_issuer_reconciler(self) -> IssuerReconciler:
+        options = self._options
+        return IssuerReconciler(
+            kube_api=self._kube_api,
             issuers=self.issuers,
             cluster_issuers=self.cluster_issuers,
             registry=self.registry,
             authorities=self._authorities,
             recorder=self._recorder,
-            operator_namespace=operator_namespace,
+            operator_namespace=options.operator_namespace,
             wake=self._wake_certificates_of,
             clock=_now,
-            templates=http01.templates,
-            addresses=http01.addresses,
-            records=solvers.persistent_records,
+            templates=options.http01.templates,
+            addresses=options.http01.addresses,
+            records=self._presenters.persistent_records,
             circuits=self.circuits,
-            budgets=budgets,
+            budgets=self._budgets,
             look_again=self.manager.wake,
             is_validating=self._is_validating,
             release=self._release,
             orphaned=self._orphaned,
         )
-        self._presenters = solvers
-        self.answers = solvers.answers
-        holders: Holders[RecordResponse] = Holders()
-        left = LeftRecords(kube_api, namespace=operator_namespace, release=release, clock=_now)
+
+    def _make_certificate_reconciler(self) -> CertificateReconciler:
         tools = Tools(
-            kube_api=kube_api,
-            namespaces=Namespaces(kube_api, _now),
+            kube_api=self._kube_api,
+            namespaces=Namespaces(self._kube_api, _now),
             registry=self.registry,
-            presenters=solvers,
-            ledger=holders,
-            left=left,
+            presenters=self._presenters,
+            ledger=self._holders,
+            left=self._left,
             recorder=self._recorder,
-            budgets=budgets,
+            budgets=self._budgets,
             metrics=self.metrics,
             clock=_now,
-            leadership=leadership,
+            leadership=self._leadership,
             on_written=self._put_certificate,
             on_secret_written=self._put_secret,
             number=lambda: len(self.certificates),
-            caa=solvers.caa,
+            caa=self._presenters.caa,
         )
-        # Whoever leads: a new leader has to know before it acts.
-        watching = KubeClient(api, on_request=self.metrics.kube_request, patience=Patience(request=10.0, tries=2))
-        self.cert_manager = CertManagerPresence(watching, namespace=cert_manager_namespace)
-        self.guard = CertManagerGuard(self.cert_manager, self.certificates, self._wake_claimed) if guarded else None
-        self._certificate_reconciler = CertificateReconciler(
+        return CertificateReconciler(
             tools=tools,
             certificates=self.certificates,
             secrets=self.secrets,
@@ -226,15 +224,15 @@ class Controller:
             alternatives_wanted=self._wake_those_with_alternatives,
             rival_of=self.guard.rival_of if self.guard is not None else no_rival,
         )
-        self.manager.on_rewind = self._certificate_reconciler.start_over
-        self.complete = asyncio.Event()
-        """To be set once all Certificates are known: what none of them names may be left in the DNS."""
-        self._sweep = RecordSweep(
-            left,
-            solvers,
+
+    def _make_sweep(self) -> RecordSweep:
+        claims = self._claims
+        return RecordSweep(
+            self._left,
+            self._presenters,
             self.registry,
             find_issuer=self._issuer_of,
-            holders=holders,
+            holders=self._holders,
             placed=self._certificate_reconciler.records_in_place,
             named=lambda: named_records(one.status for one in self.certificates),
             exists=self._has_certificate_of,
@@ -245,25 +243,18 @@ class Controller:
             metrics=self.metrics,
             clock=_now,
         )
-        self._shim_options = shim
-        self.routes = Routes()
-        self.routes.wake = self.manager.wake
-        self._shim = None
-        if shim is not None:
-            self._shim = ShimReconciler(
-                ShimApi(client, common),
-                shim,
-                certificates=self.certificates,
-                find_issuer=self._issuer_of,
-                recorder=self._recorder,
-                routes=self.routes,
-                is_cert_manager_live=self.cert_manager.is_live_for,
-                is_claimed=self.guard.has_claim if self.guard is not None else _not_claimed,
-            )
-        self._register()
-        if mirror is not None:
-            annotations = shim is not None and shim.defaults.cert_manager
-            self._serve_cert_manager(client, common, mirror, annotations=annotations)
+
+    def _make_shim(self, client: KubeClient, options: ShimOptions) -> ShimReconciler:
+        return ShimReconciler(
+            ShimApi(client, self._options.common),
+            options,
+            certificates=self.certificates,
+            find_issuer=self._issuer_of,
+            recorder=self._recorder,
+            routes=self.routes,
+            is_cert_manager_live=self.cert_manager.is_live_for,
+            is_claimed=self.guard.has_claim if self.guard is not None else _not_claimed,
+        )
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work while this process leads, until told to stop; then close. See `Workers.run`.
@@ -271,10 +262,11 @@ class Controller:
         Raises:
             OperatorFailed: A part ended unexpectedly.
         """
+        begun = self._leadership.begun
         dropping = asyncio.create_task(self._unclaimed.run(), name="dropping unclaimed Secrets")
-        serving = asyncio.create_task(self._serving.run(self._begun), name="serving certificates of DNS webhooks")
-        sweeping = asyncio.create_task(self._sweep.run(self._begun, self.complete), name="removing records left behind")
-        looking = asyncio.create_task(self._claims.run(self._begun)) if self._claims is not None else None
+        serving = asyncio.create_task(self._serving.run(begun), name="serving certificates of DNS webhooks")
+        sweeping = asyncio.create_task(self._sweep.run(begun, self.complete), name="removing records left behind")
+        looking = asyncio.create_task(self._claims.run(begun)) if self._claims is not None else None
         try:
             await self.manager.run(stop)
         finally:
@@ -319,28 +311,23 @@ class Controller:
         kinds.register(of_issuers(ISSUERS, Issuer, self.issuers))
         kinds.register(of_issuers(CLUSTER_ISSUERS, ClusterIssuer, self.cluster_issuers))
         kinds.register(secret_kind(self.secrets, self.certificates, keeps=self._unclaimed.keeps))
-        if self._shim is not None and self._shim_options is not None:
-            defaults = self._shim_options.defaults
+        if self._shim is not None and self._options.shim is not None:
+            defaults = self._options.shim.defaults
             for source in ANNOTATED:
                 # A ListenerSet without an annotation may take its Gateway's issuer, which only its spec names.
                 wants = every if source in OF_GATEWAYS else partial(is_annotated, defaults)
                 kinds.register(source_kind(source, self._shim, wants=wants))
 
-    def _serve_cert_manager(
-        self,
-        client: KubeClient,
-        common: CommonMetadata | None,
-        options: MirrorOptions,
-        *,
-        annotations: bool,
-    ) -> None:
+    def _serve_cert_manager(self, client: KubeClient, options: MirrorOptions) -> None:
         """Serve objects of cert-manager, too; what few need is loaded only then."""
         from certwright.handlers.mirroring import register_mirror  # noqa: PLC0415
         from certwright.mirror.reconciler import MirrorReconciler  # noqa: PLC0415
         from certwright.mirror.requests import MirrorApi  # noqa: PLC0415
 
+        shim = self._options.shim
+        annotations = shim is not None and shim.defaults.cert_manager
         reconciler = MirrorReconciler(
-            MirrorApi(client, common),
+            MirrorApi(client, self._options.common),
             certificates=self.certificates,
             secrets=self.secrets,
             issuers=self.issuers,

@@ -7,26 +7,21 @@ import contextlib
 import logging
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
-from certwright.cert_manager.api import LEASE_NAMESPACE
 from certwright.certificates.guard import THEIR_CERTIFICATES
 from certwright.challenges.responder import Responder
 from certwright.challenges.tls_responder import TlsResponder
 from certwright.handlers.controller import Controller
-from certwright.handlers.election import Candidate, Election
+from certwright.handlers.election import Candidate
 from certwright.handlers.endpoints import Endpoints
 from certwright.handlers.errors import OperatorFailed
 from certwright.handlers.watching import Watcher
 from certwright.http01.presenter import shared_look_up
 from certwright.http01.tls_alpn01 import shared_tls_look_up
-from certwright.issuers.ambient import AmbientPolicy
-from certwright.issuers.presenters import Http01Options
 from certwright.kube.claims import Claims, Scope, claim
 from certwright.kube.client import KubeClient, Patience
-from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.election import LeadershipLost
 from certwright.kube.heartbeat import Heartbeat
 from certwright.kube.lease import LeaseLock
@@ -42,10 +37,9 @@ if TYPE_CHECKING:
     from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.handlers.kinds import WatchedKind
-    from certwright.issuers.dns_webhook_serving import ServedWebhook
+    from certwright.handlers.options import Options
+    from certwright.issuers.presenters import Http01Options
     from certwright.kube.list_watch import Sink
-    from certwright.mirror.options import Options as MirrorOptions
-    from certwright.shim.reconciler import Options as ShimOptions
 
     Guarding = Callable[[], Coroutine[Any, Any, None]]
 
@@ -56,51 +50,6 @@ BLIND_SECONDS: Final = 60.0
 """After so long a process stands for election although it does not see everything."""
 LOST_SECONDS: Final = 0.5
 """For closing connections after the lease was lost; nothing is sent any more by then."""
-
-
-@dataclass(frozen=True)
-class Options:
-    """How to run.
-
-    Attributes:
-        operator_namespace: Where the Secrets of ClusterIssuers are.
-        namespaces: Namespaces to serve; empty for all of them.
-        http_host: Address for the health and metrics endpoints.
-        http_port: Their port; 0 picks a free one.
-        workers: How many objects are looked at at once.
-        user_agent: For requests to CAs.
-        http01: What http-01 solvers are made of; with a responder address the operator's own responder is started.
-        served_webhooks: DNS webhooks whose serving certificates are made.
-        ambient: Which issuers may use the credentials of the place where the operator runs.
-        common: Labels and annotations for every object that is made.
-        kubeconfig: A kubeconfig to use even in a pod; None for the service account there, ``KUBECONFIG`` elsewhere.
-        election: For one of several replicas; None for an operator that runs alone.
-        lease_name: Of the Lease in the operator's namespace, by which other releases see this one.
-        identity: This process, in that Lease.
-        shim: Which annotations of Ingresses and Gateways ask for Certificates; None for none at all.
-        mirror: How the Certificates and issuers of cert-manager are served; None for not at all.
-        cert_manager_namespace: Of the Lease of cert-manager's controller.
-        guarded: Whether Secrets that its Certificates name are left to it while it runs.
-    """
-
-    operator_namespace: str
-    namespaces: Sequence[str]
-    http_host: str
-    http_port: int
-    workers: int
-    user_agent: str
-    http01: Http01Options = field(default_factory=Http01Options)
-    served_webhooks: Sequence[ServedWebhook] = ()
-    ambient: AmbientPolicy = field(default_factory=AmbientPolicy)
-    common: CommonMetadata = field(default_factory=CommonMetadata)
-    kubeconfig: str | None = None
-    election: Election | None = None
-    lease_name: str = "certwright"
-    identity: str = ""
-    shim: ShimOptions | None = None
-    mirror: MirrorOptions | None = None
-    cert_manager_namespace: str = LEASE_NAMESPACE
-    guarded: bool = False
 
 
 async def run_operator(options: Options) -> None:
@@ -119,23 +68,7 @@ async def run_operator(options: Options) -> None:
         api = await connect(options.kubeconfig)
         stack.push_async_callback(api.close)
         leadership = Leadership() if options.election else Leadership.unlimited()
-        controller = Controller(
-            api,
-            operator_namespace=options.operator_namespace,
-            user_agent=options.user_agent,
-            workers=options.workers,
-            http01=options.http01,
-            release=options.lease_name,
-            served_webhooks=options.served_webhooks,
-            ambient=options.ambient,
-            common=options.common,
-            claims=_claims(api, options),
-            leadership=leadership,
-            shim=options.shim,
-            mirror=options.mirror,
-            cert_manager_namespace=options.cert_manager_namespace,
-            guarded=options.guarded,
-        )
+        controller = Controller(api, options, claims=_claims(api, options), leadership=leadership)
         await _start_responder(stack, controller, options.http01)
         candidate = None
         if options.election is not None:
