@@ -152,12 +152,12 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
     [
         (
             {"image": {"registry": ""}},
-            "there is no published image of Certwright, so you must set the location of your own. Build one with",
+            "no image of Certwright is published yet, so set the location of your own. Build one with",
         ),
         ({"image": {"registry": "YOUR-REGISTRY"}}, "image.registry: replace YOUR-REGISTRY with the registry"),
         (
             {"replicas": 2, "leaderElection": {"enabled": False}},
-            "replicas: more than one requires leaderElection.enabled",
+            "replicas: more than one replica requires leaderElection.enabled",
         ),
         ({"caBundle": {"configMap": "a", "secret": "b"}}, "caBundle: set configMap or secret, not both"),
         (
@@ -171,7 +171,7 @@ def test_the_schema_refuses(helm: Helm, values: dict[str, Any], where: str, what
         ({"ports": {"http": 8089}}, "ports: http and responder must differ"),
         (
             {"certManager": {"serveObjects": {"metrics": True}}},
-            "certManager.serveObjects: metrics and arguments require enabled",
+            "certManager.serveObjects: metrics and arguments have no effect without enabled",
         ),
         (
             {"namespaces": ["a"], "issuers": [{"name": "x", "namespace": "b", "spec": {"acme": {}}}]},

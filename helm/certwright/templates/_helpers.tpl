@@ -75,12 +75,12 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- default (include "certwright.fullname" .) .Values.leaderElection.leaseName }}
 {{- end }}
 
-{{/* What names a registry at the start of a repository, by the rule that container runtimes follow. */}}
+{{/* Matches the registry at the start of a repository, by the rule that container runtimes follow. */}}
 {{- define "certwright.registryPattern" -}}
 ^(localhost|[^/]*[.:][^/]*)/
 {{- end }}
 
-{{/* An image reference; the argument has registry, repository, tag and digest. A repository that names its registry is used as it is. */}}
+{{/* An image reference; the argument has registry, repository, tag and digest. A repository that includes a registry is used unchanged. */}}
 {{- define "certwright.imageReference" -}}
 {{- if and .registry (not (regexMatch (include "certwright.registryPattern" .) .repository)) }}{{ .registry }}/{{ end }}{{ .repository }}
 {{- if .digest }}@{{ .digest }}{{ else }}:{{ .tag }}{{ end }}
@@ -91,8 +91,8 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- include "certwright.imageReference" (dict "registry" $image.registry "repository" (default "certwright" $image.repository) "tag" (default .Chart.AppVersion $image.tag) "digest" $image.digest) }}
 {{- end }}
 
-{{/* Unset parts of the solver's image default to the operator's. A digest belongs to one repository and tag: it is inherited together with
-them or not at all. A registry of its own takes the place of the one in the operator's repository. */}}
+{{/* Unset parts of the solver's image default to the operator's. A digest belongs to one repository and tag, so it is inherited only
+with both. The solver's registry replaces the one in the operator's repository. */}}
 {{- define "certwright.solverImage" -}}
 {{- $image := .Values.image }}
 {{- $solver := .Values.http01.solver.image }}
@@ -110,13 +110,13 @@ them or not at all. A registry of its own takes the place of the one in the oper
 {{/* Contradictions that the schema cannot detect. */}}
 {{- define "certwright.validate" -}}
 {{- if not (or .Values.image.registry .Values.image.repository) }}
-{{- fail "image: there is no published image of Certwright, so you must set the location of your own. Build one with `make image` and push it to your registry: set image.registry=REGISTRY/PATH for REGISTRY/PATH/certwright. Or load it onto every node: set image.registry=localhost. docs/image.md has the commands" }}
+{{- fail "image: no image of Certwright is published yet, so set the location of your own. Build one with `make image`, push it to your registry as REGISTRY/PATH/certwright, and set image.registry=REGISTRY/PATH. Or load it onto every node, and set image.registry=localhost. docs/image.md has the commands" }}
 {{- end }}
 {{- if contains "YOUR-REGISTRY" .Values.image.registry }}
-{{- fail "image.registry: replace YOUR-REGISTRY with the registry that has your image of Certwright, and its path, such as registry.example.com/team" }}
+{{- fail "image.registry: replace YOUR-REGISTRY with the registry and path of your image of Certwright, such as registry.example.com/team" }}
 {{- end }}
 {{- if and (gt (int .Values.replicas) 1) (not .Values.leaderElection.enabled) }}
-{{- fail "replicas: more than one requires leaderElection.enabled, or all would order the same certificates" }}
+{{- fail "replicas: more than one replica requires leaderElection.enabled; otherwise all of them would order the same certificates" }}
 {{- end }}
 {{- if and .Values.caBundle.configMap .Values.caBundle.secret }}
 {{- fail "caBundle: set configMap or secret, not both" }}
@@ -125,24 +125,24 @@ them or not at all. A registry of its own takes the place of the one in the oper
 {{- fail "metrics.serviceMonitor requires metrics.service.enabled; use metrics.podMonitor without a Service" }}
 {{- end }}
 {{- if and .Values.metrics.serviceMonitor.enabled .Values.metrics.podMonitor.enabled }}
-{{- fail "metrics: enable serviceMonitor or podMonitor, not both, or Prometheus scrapes everything twice" }}
+{{- fail "metrics: enable serviceMonitor or podMonitor, not both; otherwise Prometheus scrapes everything twice" }}
 {{- end }}
 {{- if eq (int .Values.ports.http) (int .Values.ports.responder) }}
 {{- fail "ports: http and responder must differ" }}
 {{- end }}
 {{- with .Values.certManager.serveObjects }}
 {{- if and (not .enabled) (or .metrics .arguments) }}
-{{- fail "certManager.serveObjects: metrics and arguments require enabled: without it no object of cert-manager is served" }}
+{{- fail "certManager.serveObjects: metrics and arguments have no effect without enabled" }}
 {{- end }}
 {{- end }}
 {{- range .Values.issuers }}
 {{- if and $.Values.namespaces (not (has .namespace $.Values.namespaces)) }}
-{{- fail (printf "issuers: %s is in the namespace %s, which is not listed in namespaces: the operator would not see it" .name .namespace) }}
+{{- fail (printf "issuers: %s is in the namespace %s, which is not listed in namespaces, so the operator would not see it" .name .namespace) }}
 {{- end }}
 {{- end }}
 {{- end }}
 
-{{/* The DNS webhooks whose serving certificates the operator makes, as `certwright run` takes them. */}}
+{{/* The DNS webhooks whose serving certificates the operator creates, in the format of the arguments of `certwright run`. */}}
 {{- define "certwright.servedWebhooks" -}}
 {{- $served := list }}
 {{- range .Values.dns01.webhooks }}

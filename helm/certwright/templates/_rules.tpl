@@ -1,8 +1,8 @@
-{{/* The operator's rights, grouped by purpose. docs/operating.md lists the same rules in a table; a test compares the two. */}}
+{{/* The operator's permissions, grouped by purpose. docs/operating.md lists the same rules in a table; a test compares the two. */}}
 
 {{/* In each namespace that the operator serves. */}}
 {{- define "certwright.rules.served" -}}
-# To read what users declared.
+# To read the objects that users create.
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [get, list, watch]
@@ -11,15 +11,15 @@
 - apiGroups: [certwright.io]
   resources: [certificates, issuers]
   verbs: [patch]
-# To report progress. Users never get this right: the operator resumes solvers and orders from the status after a restart.
+# To report progress. Users do not get this permission: after a restart, the operator resumes orders from the status.
 - apiGroups: [certwright.io]
   resources: [certificates/status, issuers/status]
   verbs: [patch]
-# Certificates, their keys, account keys, credentials of solvers. delete is for the keys of finished orders and for earlier revisions.
+# Certificates, their keys, account keys and solver credentials. delete is for the keys of finished orders and for earlier revisions.
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, list, watch, create, patch, delete]
-# To read the labels that a ClusterIssuer's `allowed` rules select namespaces by.
+# To read namespace labels, for the `allowed` rules of ClusterIssuers.
 - apiGroups: [""]
   resources: [namespaces]
   verbs: [get]
@@ -28,7 +28,7 @@
   resources: [events]
   verbs: [create]
 {{- if .Values.shim.enabled }}
-# Certificates for annotated Ingresses, Gateways and ListenerSets, which are watched and never changed.
+# To create Certificates for annotated Ingresses, Gateways and ListenerSets. The annotated objects are never changed.
 - apiGroups: [certwright.io]
   resources: [certificates]
   verbs: [create, delete]
@@ -41,13 +41,13 @@
 - apiGroups: [gateway.networking.x-k8s.io]
   resources: [xlistenersets]
   verbs: [get, list, watch]
-# Only once a Gateway takes the names of its certificates from them.
+# Used only if a Gateway takes the domains of its certificates from its routes.
 - apiGroups: [gateway.networking.k8s.io]
   resources: [httproutes]
   verbs: [list, watch]
 {{- end }}
 {{- if .Values.certManager.serveObjects.enabled }}
-# Certificates and Issuers of cert-manager, which are served by ours; of theirs only the status is written.
+# To serve cert-manager's Certificates and Issuers. Only their status is written.
 - apiGroups: [cert-manager.io]
   resources: [certificates, issuers]
   verbs: [list, watch]
@@ -59,14 +59,14 @@
   verbs: [create]
 {{- end }}
 {{- if .Values.certManager.guard }}
-# To leave a Secret to cert-manager that a Certificate of it names too, while its controller runs.
+# To leave Secrets to cert-manager that its Certificates name, while its controller runs.
 - apiGroups: [cert-manager.io]
   resources: [certificates]
   verbs: [list, watch]
 {{- end }}
 {{- if or .Values.http01.enabled .Values.tlsAlpn01.enabled }}
-# The solver pod of an order, which is created and never changed, and the route to it, which is applied. All are removed by label, except a
-# pod that has ended, by name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.
+# To create the solver pod of an order and the route to it. They are removed by label, except for a pod that has ended, which is removed by
+# name. get is for explaining why a solver cannot be reached, and for editing an Ingress in place.
 - apiGroups: [""]
   resources: [pods]
   verbs: [get, create, delete, deletecollection]
@@ -99,9 +99,9 @@
 {{- end }}
 {{- end }}
 
-{{/* Cluster-wide, because RBAC has no narrower way to grant this. These objects hold nothing secret. */}}
+{{/* Cluster-wide, because RBAC has no narrower way to grant this. These objects hold no secrets. */}}
 {{- define "certwright.rules.cluster" -}}
-# ClusterIssuers have no namespace.
+# ClusterIssuers are cluster-scoped.
 - apiGroups: [certwright.io]
   resources: [clusterissuers]
   verbs: [get, list, watch, patch]
@@ -135,7 +135,7 @@
   verbs: [list, watch]
 {{- end }}
 {{- range .Values.dns01.webhooks }}
-# To call a DNS webhook by the API server, and to explain why it cannot be reached.
+# To call a DNS webhook through the API server, and to explain why it cannot be reached.
 - apiGroups: [{{ .groupName | quote }}]
   resources: [{{ .solverName | quote }}]
   verbs: [create]
@@ -155,17 +155,17 @@
 {{/* In the operator's own namespace. */}}
 {{- define "certwright.rules.own" -}}
 {{- if .Values.namespaces }}
-# Account keys and credentials of ClusterIssuers, read by name: the operator cannot list, change or delete Secrets here.
+# Account keys and credentials of ClusterIssuers, read by name. The operator cannot list, change or delete Secrets here,
 - apiGroups: [""]
   resources: [secrets]
   verbs: [get, create]
-# But for its own list of challenge records that may be left in the DNS.
+# except for its own list of challenge records that may be left in the DNS.
 - apiGroups: [""]
   resources: [secrets]
   resourceNames: [{{ printf "%s-challenge-records" (include "certwright.leaseName" .) | quote }}]
   verbs: [patch]
 {{- end }}
-# Leader election, and the sign by which other releases see this one. RBAC cannot limit create to a name.
+# For leader election, and so that other releases notice this one. RBAC cannot limit create to a name.
 - apiGroups: [coordination.k8s.io]
   resources: [leases]
   verbs: [create]
