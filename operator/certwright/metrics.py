@@ -89,11 +89,8 @@ class Metrics:
         self._paused = self._gauge(
             "certificate_paused", "1 if the Certificate is paused; no series if it is not.", labels
         )
-        self._requests = Counter(
-            "certwright_requests_total",
-            "Requests (spec.request) that have ended, by action and outcome.",
-            ("action", "state"),
-            registry=self.registry,
+        self._requests = self._counter(
+            "requests", "Requests (spec.request) that have ended, by action and outcome.", ("action", "state")
         )
         self._issuer_ready = self._gauge(
             "issuer_ready", "1 if the issuer is Ready, else 0.", ("kind", "namespace", "name")
@@ -103,102 +100,67 @@ class Metrics:
             "1 if the issuer's CA works, else 0: its circuit is open, and Certificates may use other issuers.",
             ("kind", "namespace", "name"),
         )
-        self._fallbacks = Counter(
-            "certwright_fallback_orders_total",
+        self._fallbacks = self._counter(
+            "fallback_orders",
             "Orders placed at an issuer because one that is preferred could not issue.",
             ("issuer_kind", "issuer_name"),
-            registry=self.registry,
         )
-        self._revoked = Counter(
-            "certwright_certificates_revoked_total",
+        self._revoked = self._counter(
+            "certificates_revoked",
             "Certificates revoked, on request or because their Certificate was deleted.",
             ("issuer_kind", "issuer_name", "reason"),
-            registry=self.registry,
         )
-        self._issued = Counter(
-            "certwright_certificates_issued_total",
-            "Certificates issued and stored.",
-            ("issuer_kind", "issuer_name"),
-            registry=self.registry,
+        self._issued = self._counter(
+            "certificates_issued", "Certificates issued and stored.", ("issuer_kind", "issuer_name")
         )
-        self._failures = Counter(
-            "certwright_issuance_failures_total",
-            "Failed steps of issuances, by reason.",
-            ("reason",),
-            registry=self.registry,
-        )
-        self._issuance = Histogram(
-            "certwright_issuance_seconds",
+        self._failures = self._counter("issuance_failures", "Failed steps of issuances, by reason.", ("reason",))
+        self._issuance = self._histogram(
+            "issuance_seconds",
             "Time from ordering a certificate to storing it in the Secret.",
             buckets=_ISSUANCE_SECONDS,
-            registry=self.registry,
         )
-        self._acme = Histogram(
-            "certwright_acme_request_seconds",
+        self._acme = self._histogram(
+            "acme_request_seconds",
             "Requests to CAs, by action and HTTP status.",
             ("action", "status"),
             buckets=_REQUEST_SECONDS,
-            registry=self.registry,
         )
-        self._renewal_info = Counter(
-            "certwright_renewal_info_polls_total",
-            "Requests for renewal information (RFC 9773), by result.",
-            ("result",),
-            registry=self.registry,
+        self._renewal_info = self._counter(
+            "renewal_info_polls", "Requests for renewal information (RFC 9773), by result.", ("result",)
         )
-        self._rehearsals = Counter(
-            "certwright_rehearsals_total", "Rehearsals of renewals, by result.", ("state",), registry=self.registry
-        )
+        self._rehearsals = self._counter("rehearsals", "Rehearsals of renewals, by result.", ("state",))
         self._disabled = self._gauge(
             "certificate_renewal_disabled", "1 if the spec disables the renewal of the certificate.", labels
         )
-        self._kube = Counter(
-            "certwright_kubernetes_requests_total",
+        self._kube = self._counter(
+            "kubernetes_requests",
             "Requests to the API server besides the watches, by method and HTTP status.",
             ("method", "status"),
-            registry=self.registry,
         )
         self._watching = self._gauge(
             "watching", "1 if everything of the resource is listed and watched, else 0.", ("resource",)
         )
-        self._watch_failures = Counter(
-            "certwright_watch_failures_total",
-            "Failed requests to list or watch, by resource and HTTP status.",
-            ("resource", "status"),
-            registry=self.registry,
+        self._watch_failures = self._counter(
+            "watch_failures", "Failed requests to list or watch, by resource and HTTP status.", ("resource", "status")
         )
-        self._responses = Counter(
-            "certwright_responder_answers_total",
-            "Answers of the operator's own http-01 responder, by HTTP status.",
-            ("status",),
-            registry=self.registry,
+        self._responses = self._counter(
+            "responder_answers", "Answers of the operator's own http-01 responder, by HTTP status.", ("status",)
         )
-        self._quarantined = Counter(
-            "certwright_quarantines_total",
-            "Objects that blocked everything and are skipped for a while, by kind.",
-            ("kind",),
-            registry=self.registry,
+        self._quarantined = self._counter(
+            "quarantines", "Objects that blocked everything and are skipped for a while, by kind.", ("kind",)
         )
-        self._paused_loops = Counter(
-            "certwright_paused_loops_total",
+        self._paused_loops = self._counter(
+            "paused_loops",
             "Reconciliations delayed because they repeated immediately without effect too often, by kind.",
             ("kind",),
-            registry=self.registry,
         )
-        self._orphaned = Counter(
-            "certwright_orphaned_records_total",
-            "Orphaned challenge records, by outcome: found, removed, given_up.",
-            ("outcome",),
-            registry=self.registry,
+        self._orphaned = self._counter(
+            "orphaned_records", "Orphaned challenge records, by outcome: found, removed, given_up.", ("outcome",)
         )
         for outcome in ("found", "removed", "given_up"):
             self._orphaned.labels(outcome)
-        self._reconciles = Histogram(
-            "certwright_reconcile_seconds",
-            "Duration of reconciling one object, by kind.",
-            ("kind",),
-            buckets=_REQUEST_SECONDS,
-            registry=self.registry,
+        self._reconciles = self._histogram(
+            "reconcile_seconds", "Duration of reconciling one object, by kind.", ("kind",), buckets=_REQUEST_SECONDS
         )
 
     def watch_queue(self, queue: WorkQueue[Any], scheduler: Scheduler[Any]) -> None:
@@ -359,3 +321,11 @@ class Metrics:
 
     def _gauge(self, name: str, documentation: str, labels: tuple[str, ...] = ()) -> Gauge:
         return Gauge(f"certwright_{name}", documentation, labels, registry=self.registry)
+
+    def _counter(self, name: str, documentation: str, labels: tuple[str, ...] = ()) -> Counter:
+        return Counter(f"certwright_{name}_total", documentation, labels, registry=self.registry)
+
+    def _histogram(
+        self, name: str, documentation: str, labels: tuple[str, ...] = (), *, buckets: tuple[float, ...]
+    ) -> Histogram:
+        return Histogram(f"certwright_{name}", documentation, labels, buckets=buckets, registry=self.registry)
