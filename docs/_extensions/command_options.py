@@ -13,7 +13,7 @@ from sphinx.util.docutils import SphinxDirective
 from typer.main import get_command
 
 from certwright.cli.acme.app import acme
-from certwright.cli.run import _parser
+from certwright.cli.run_parser import parser
 
 if TYPE_CHECKING:
     import argparse
@@ -46,7 +46,7 @@ class Option:
 
 def options_of_run() -> list[Option]:
     """Return those of the operator."""
-    return [_of_run(action) for action in _parser()._actions if action.option_strings[0] != "-h"]  # noqa: SLF001 - argparse has no other list of them
+    return [_of_run(action) for action in parser()._actions if action.option_strings[0] != "-h"]  # noqa: SLF001 - argparse has no other list of them
 
 
 def options_of_acme() -> dict[str, list[Option]]:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.cli.run import _options, _parser
+from certwright.cli.run_options import options_of
+from certwright.cli.run_parser import parser
 from certwright.http01.manifests import RESOURCES
 from certwright.issuers.template_policy import (
     INGRESS_ANNOTATION_PATTERNS,
@@ -38,7 +39,7 @@ def environment(helm: Helm, values: Mapping[str, Any]) -> dict[str, Any]:
 def test_every_option_of_the_operator_is_set_that_a_pod_has_a_use_for(helm: Helm) -> None:
     options = {
         option.removeprefix("--").replace("-", "_").upper()
-        for action in _parser()._actions
+        for action in parser()._actions
         for option in action.option_strings
         if option.startswith("--")
     } - {
@@ -101,7 +102,7 @@ def test_what_every_object_is_to_carry_reaches_the_operator(helm: Helm, monkeypa
     found = environment(helm, values)
     for name in ("OBJECT_LABEL", "OBJECT_ANNOTATION"):
         monkeypatch.setenv(f"CERTWRIGHT_{name}", found[f"CERTWRIGHT_{name}"])
-    common = _options(_parser().parse_args([])).common
+    common = options_of(parser().parse_args([]), on_lost=lambda: None).common
     assert (common.labels, common.annotations) == (values["objectLabels"], values["objectAnnotations"])
 
 

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from certwright.cli.run import _parser
+from certwright.cli.run_parser import parser
 from command_options import Option, lines, options_of_acme, options_of_run
 
 REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
@@ -14,7 +14,7 @@ REFERENCE: Final = Path(__file__).parents[2] / "docs" / "reference"
 
 def test_every_option_of_the_operator_is_there_with_its_variable() -> None:
     found = {option.names[0]: option for option in options_of_run()}
-    assert set(found) == set(re.findall(r"^  (--[a-z0-9-]+)", _parser().format_help(), flags=re.MULTILINE))
+    assert set(found) == set(re.findall(r"^  (--[a-z0-9-]+)", parser().format_help(), flags=re.MULTILINE))
     assert found["--log-format"].variable == "CERTWRIGHT_LOG_FORMAT"
     assert found["--workers"] == Option(
         ("--workers",), "NUMBER", "Objects to process at the same time, 2 to 256.", "32", "CERTWRIGHT_WORKERS"

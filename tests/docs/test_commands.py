@@ -14,7 +14,7 @@ from typer.main import get_command
 
 from certwright.cli.acme.app import acme
 from certwright.cli.app import app
-from certwright.cli.run import _parser
+from certwright.cli.run_parser import parser
 from chart.helm import CHART
 from harness.documented import Command, commands
 from testbed.locations import PROJECT
@@ -67,7 +67,7 @@ def options_in(text: str) -> set[str]:
 def test_a_command_of_ours_takes_what_it_is_shown_with(command: Command) -> None:
     _, *words = command.words
     if words[:1] == ["run"]:
-        assert set(command.options) <= options_in(_parser().format_help())
+        assert set(command.options) <= options_in(parser().format_help())
         return
     entry: Any = get_command(acme if words[:1] == ["acme"] else app)
     rest = words[1:] if words[:1] == ["acme"] else words
