@@ -232,3 +232,11 @@ async def test_the_algorithms_of_few_keys_are_remembered(
         used += [request.protected["alg"] for request in ca.requests[asked:] if request.method == "POST"]
     # The first key has to be told again, because the second one took its place.
     assert used == ["RS256", "PS256"] * 3
+
+
+async def test_one_text_is_not_taken_for_a_list_of_contacts(client: Client, ca: FakeCa) -> None:
+    with pytest.raises(TypeError, match="contact is a list of URLs"):
+        await client.register(contact="mailto:a@example.com")
+    with pytest.raises(TypeError, match="contact is a list of URLs"):
+        await client.update_account(contact="mailto:a@example.com")
+    assert ca.paths() == []

@@ -42,9 +42,25 @@ def test_everything_public_is_documented() -> None:
 def test_the_synchronous_facade_has_the_same_arguments() -> None:
     from certwright.client import sync  # noqa: PLC0415
 
-    left_out = {"client", "replaces", "caa_view"}
+    left_out = {"client"}
     for name in ("issue", "renew", "revoke", "discover"):
         there = inspect.signature(getattr(client, name)).parameters
         here = inspect.signature(getattr(sync.SyncClient, name)).parameters
         assert [*here][1:] == [argument for argument in there if argument not in left_out], name
     assert [*inspect.signature(sync.connect).parameters] == [*inspect.signature(client.connect).parameters]
+
+
+def test_a_renewal_takes_what_an_issuance_takes() -> None:
+    from_the_certificate = {"common_name", "replaces"}
+    issued, renewed = (inspect.signature(function).parameters for function in (client.issue, client.renew))
+    assert set(issued) - set(renewed) == from_the_certificate
+    assert set(renewed) - set(issued) == {"certificate_pem"}
+
+
+def test_a_pending_certificate_takes_what_an_issuance_takes() -> None:
+    in_itself = {"names", "key", "common_name", "contents", "resume"}
+    issued, pending = (
+        inspect.signature(function).parameters for function in (client.issue, client.PendingCertificate.issue)
+    )
+    assert set(issued) - set(pending) == in_itself
+    assert set(pending) - set(issued) == {"self", "keep"}

@@ -10,6 +10,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from certwright.acme import (
+    AccountKey,
     Budget,
     BudgetExhausted,
     Client,
@@ -40,6 +41,7 @@ from certwright.client import (
     renew,
 )
 from certwright.dns import CaaRecord, CaaSet, ResolutionFailed
+from certwright.pki import build_csr, load_private_key, read_csr
 from tests.fakes.acme import ORIGIN, FakeCa, Request
 from tests.fakes.pki import make_leaf
 from tests.fakes.solvers import Recorder
@@ -58,22 +60,42 @@ if TYPE_CHECKING:
         (["a.example"], {"common_name": "b.example"}, InvalidIdentifier),
         (["a.example"], {"key": b"hunter2"}, InvalidPrivateKey),
         (["a.example"], {"key": KeySpec("ECDSA", 123)}, InvalidPrivateKey),
+        (["a.example"], {"key": "hunter2"}, InvalidPrivateKey),
+        (["a.example"], {"key": AccountKey.generate()}, InvalidPrivateKey),
+        # One of each where several are expected: its letters would be names.
+        ("abc", {}, TypeError),
+        (Identifier.dns("a.example"), {}, TypeError),
+        (["a.example"], {"solvers": Recorder()}, TypeError),
+        (["a.example"], {"solvers": [Recorder]}, TypeError),
+        (["a.example"], {"solvers": [object()]}, TypeError),
     ],
 )
 async def test_mistakes_show_before_anything_is_ordered(
     client: Client, ca: FakeCa, names: list[str], options: dict[str, Any], error: type[Exception]
 ) -> None:
     with pytest.raises(error) as caught:
-        await issue(client, names, solvers=[Recorder()], **options)
+        await issue(client, names, **{"solvers": [Recorder()], **options})
     assert "hunter2" not in str(caught.value)
     assert ca.paths() == []
 
 
 async def test_the_account_key_is_refused_before_anything_is_ordered(client: Client, ca: FakeCa) -> None:
     """RFC 8555 section 11.1."""
-    with pytest.raises(KeyReused):
-        await issue(client, ["a.example"], solvers=[Recorder()], key=client.key.to_pem())
+    key = load_private_key(client.key.to_pem())
+    csr = read_csr(build_csr(key, dns_names=["a.example"]))
+    for given in (client.key.to_pem(), key, csr):
+        with pytest.raises(KeyReused):
+            await issue(client, ["a.example"], solvers=[Recorder()], key=given)
     assert ca.paths() == []
+
+
+async def test_a_time_without_a_zone_is_not_taken_for_one_of_this_host(client: Client, ca: FakeCa) -> None:
+    time = datetime(2026, 6, 1)  # noqa: DTZ001 - what is refused
+    with pytest.raises(ValueError, match="not_before has no time zone"):
+        await issue(client, ["a.example"], solvers=[Recorder()], not_before=time)
+    with pytest.raises(ValueError, match="not_after has no time zone"):
+        await issue(client, ["a.example"], solvers=[Recorder()], not_after=time)
+    assert "/new-order" not in ca.paths()
 
 
 async def test_a_failed_order_counts_in_the_budget(client: Client, ca: FakeCa, time: FakeTime) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -99,6 +99,75 @@ class TestInPlace:
             async with presented(assign([proof()], [bad]), print):
                 pytest.fail("never reached")
         assert "hunter2" not in str(caught.value)
+
+    @pytest.mark.parametrize("what", ["present", "wait"])
+    async def test_a_cancellation_inside_a_solver_is_a_failure_and_no_success(
+        self, proof: MakeProof, what: str
+    ) -> None:
+        """The group of tasks that presents them all takes a task that ends so for one that is done."""
+        bad = Recorder()
+        bad.failures[what] = asyncio.CancelledError()
+        with pytest.raises(SolverFailed, match="CancelledError"):
+            async with presented(assign([proof()], [bad]), print):
+                pytest.fail("never reached")
+        assert bad.calls[-1].startswith("clean_up")
+
+    async def test_methods_that_are_not_asynchronous_do_their_work(self, proof: MakeProof) -> None:
+        done: list[str] = []
+
+        class Plain:
+            challenge_type = "dns-01"
+
+            def present(self, proofs: Sequence[Proof]) -> None:
+                done.append(f"present {proofs[0].name}")
+
+            def wait(self, proofs: Sequence[Proof]) -> None:
+                done.append(f"wait {proofs[0].name}")
+
+            def clean_up(self, proofs: Sequence[Proof]) -> None:
+                done.append(f"clean_up {proofs[0].name}")
+
+        solver: Any = Plain()
+        async with presented(assign([proof("a.example")], [solver]), print):
+            pass
+        assert done == ["present a.example", "wait a.example", "clean_up a.example"]
+
+    @pytest.mark.parametrize("what", ["present", "wait", "clean_up"])
+    async def test_what_such_a_method_raises_is_told_as_of_any_other(self, proof: MakeProof, what: str) -> None:
+        events: list[Event] = []
+        bad: Any = Recorder()
+
+        def raises(_: object) -> None:
+            raise RuntimeError("password hunter2")
+
+        setattr(bad, what, raises)
+        block = presented(assign([proof("a.example")], [bad]), events.append)
+        if what == "clean_up":
+            async with block:
+                pass
+            assert [str(event.error) for event in events if isinstance(event, CleanUpFailed)] == [
+                "The dns-01 solver could not clean up for a.example: RuntimeError"
+            ]
+        else:
+            with pytest.raises(SolverFailed, match=r"for a\.example: RuntimeError$"):
+                async with block:
+                    pytest.fail("never reached")
+
+    async def test_a_callback_that_fails_stops_no_other_clean_up(self, proof: MakeProof) -> None:
+        class Slow(Recorder):
+            async def clean_up(self, proofs: Sequence[Proof]) -> None:
+                await asyncio.sleep(0.01)
+                await super().clean_up(proofs)
+
+        def callback(event: Event) -> None:
+            if isinstance(event, CleanedUp) and event.proofs[0].name == "a.example":
+                raise ValueError("mine")
+
+        quick, slow = Recorder(), Slow()
+        with pytest.raises(ValueError, match="mine"):
+            async with presented(assign([proof("a.example"), proof("b.example")], [quick, slow]), callback):
+                pass
+        assert slow.calls[-1] == "clean_up b.example"
 
     async def test_a_failed_clean_up_is_an_event_and_spoils_nothing(
         self, proof: MakeProof, caplog: pytest.LogCaptureFixture

@@ -66,7 +66,7 @@ class FakeDns:
 class Recorder:
     """A solver that writes down what is asked of it, and fails where it is told to."""
 
-    def __init__(self, kind: str = "dns-01", **failures: Exception) -> None:
+    def __init__(self, kind: str = "dns-01", **failures: BaseException) -> None:
         self.challenge_type = kind
         self.failures = failures
         self.calls: list[str] = []

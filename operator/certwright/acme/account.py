@@ -173,7 +173,9 @@ class AccountClient:
         Raises:
             ExternalAccountRequired: The CA requires an external account binding.
             UserActionRequired: The terms of service must be agreed to.
+            TypeError: `contact` is one text, whose letters would be taken for contacts.
         """
+        _check_contacts(contact)
         directory = await self.server.directory()
         payload: dict[str, Any] = {}
         if contact:
@@ -202,6 +204,7 @@ class AccountClient:
 
     async def update_account(self, *, contact: Sequence[str]) -> Account:
         """Replace the contacts of the account (section 7.3.2)."""
+        _check_contacts(contact)
         return await self._post_account({"contact": list(contact)})
 
     async def deactivate_account(self) -> Account:
@@ -396,3 +399,8 @@ class AccountClient:
 
     def _retry_after(self, response: Response) -> float | None:
         return retry_after_seconds(response.headers, now=self.server.clock.now())
+
+
+def _check_contacts(contact: Sequence[str]) -> None:
+    if isinstance(contact, str):
+        raise TypeError("contact is a list of URLs, such as ['mailto:ops@example.com'], and no single one")

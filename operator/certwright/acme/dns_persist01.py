@@ -74,7 +74,8 @@ def dns_persist01_value(
         persist_until: When it expires, aware; None for never.
 
     Raises:
-        ValueError: A part would make the record malformed: white space, a semicolon or a non-ASCII character.
+        ValueError: A part would make the record malformed: white space, a semicolon or a non-ASCII character; or
+            `persist_until` has no time zone.
     """
     for part in (issuer, account_uri):
         if not _VALUE.fullmatch(part):
@@ -83,6 +84,8 @@ def dns_persist01_value(
     if wildcard:
         parts.append("policy=wildcard")
     if persist_until is not None:
+        if persist_until.tzinfo is None:
+            raise ValueError("the time until which a dns-persist-01 record holds has no time zone")
         parts.append(f"persistUntil={int(persist_until.timestamp())}")
     return "; ".join(parts)
 

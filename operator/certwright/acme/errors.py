@@ -42,6 +42,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from certwright.http import errors as http
+from certwright.portable import PortableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,7 +50,7 @@ if TYPE_CHECKING:
 _SHOWN_REASONS: Final = 5
 
 
-class AcmeError(Exception):
+class AcmeError(PortableError):
     """The root of all errors of this package.
 
     Attributes:

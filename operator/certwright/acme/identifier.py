@@ -48,6 +48,18 @@ class Identifier:
         return cls("ip", normal_address(address))
 
     @classmethod
+    def of(cls, names: Iterable[str | Identifier]) -> tuple[Identifier, ...]:
+        """Return the identifiers of names as they are written, each once, in their order.
+
+        Raises:
+            InvalidIdentifier: One of them is none; see `parse`.
+            TypeError: It is one name instead of several: its letters would be taken for names.
+        """
+        if isinstance(names, str | Identifier):
+            raise TypeError(f"names is a list of names, not the one name {printable(str(names), 100)!r}")
+        return tuple(dict.fromkeys(name if isinstance(name, Identifier) else cls.parse(name) for name in names))
+
+    @classmethod
     def parse(cls, text: str) -> Identifier:
         """Parse user input: an address, a domain name or a wildcard, in any script (RFC 5890).
 

@@ -86,10 +86,12 @@ class AccountKey:
     """
 
     def __init__(self, private_key: SigningKey) -> None:
-        """Wrap a key of the cryptography library.
+        """Wrap a key of the cryptography library, or one of a device or service that implements its abstract class.
+
+        Of the latter only `sign`, `public_key` and `curve` or `key_size` are used.
 
         Raises:
-            InvalidAccountKey: ACME servers do not accept the curve or the size.
+            InvalidAccountKey: ACME servers do not accept the curve or the size, or it is no private key.
         """
         self._private_key = private_key
         self._curve: _Curve | None = None
@@ -114,9 +116,14 @@ class AccountKey:
                 )
             self.algorithm = "RS256"
             self.jwk = MappingProxyType(_rsa_jwk(private_key.public_key()))
-        else:
+        elif isinstance(private_key, ed25519.Ed25519PrivateKey):
             self.algorithm = "EdDSA"
             self.jwk = MappingProxyType(_okp_jwk(private_key.public_key()))
+        else:
+            raise InvalidAccountKey(
+                f"An account key cannot be a {type(private_key).__name__}; use AccountKey.from_pem,"
+                " AccountKey.from_jwk, or an EC, RSA or Ed25519 key of the cryptography library"
+            )
         self.thumbprint: str = jwk_thumbprint(self.jwk)
 
     @classmethod
@@ -181,11 +188,23 @@ class AccountKey:
         """
         prove(self._private_key)
 
+    def belongs_to(self, public_key: object) -> bool:
+        """Return whether a public key, of the cryptography library, is the one of this key."""
+        return self._private_key.public_key() == public_key
+
     def to_pem(self) -> bytes:
-        """Return the private key as unencrypted PKCS #8 in PEM."""
-        return self._private_key.private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
+        """Return the private key as unencrypted PKCS #8 in PEM.
+
+        Raises:
+            InvalidAccountKey: It cannot leave the device or service that signs with it.
+        """
+        try:
+            return self._private_key.private_bytes(
+                serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+            )
+        except Exception as error:
+            # Whatever the object of another library says of that.
+            raise InvalidAccountKey("The account key cannot be exported; it stays where it is") from error
 
     def sign(self, data: bytes) -> bytes:
         """Return the JWS signature (RFC 7518 sections 3.3 to 3.5, RFC 8037 section 3.1).

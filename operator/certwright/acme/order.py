@@ -281,6 +281,7 @@ class OrderClient(AuthorizationClient):
             InvalidProfile: The directory does not list the profile, so no order was placed; or the CA refuses it.
             MalformedResponse: Among other things: the order is for other identifiers.
             AccountDoesNotExist: The CA does not know the account, or no longer.
+            ValueError: A time has no time zone; no order was placed.
         """
         return await self._new_order(
             identifiers, profile=profile, not_before=not_before, not_after=not_after, replaces=replaces
@@ -300,8 +301,8 @@ class OrderClient(AuthorizationClient):
         payload: dict[str, Any] = {"identifiers": [identifier.to_json() for identifier in identifiers]}
         optional = {
             "profile": profile,
-            "notBefore": None if not_before is None else rfc3339(not_before),
-            "notAfter": None if not_after is None else rfc3339(not_after),
+            "notBefore": None if not_before is None else _instant(not_before, "not_before"),
+            "notAfter": None if not_after is None else _instant(not_after, "not_after"),
             "replaces": replaces,
         }
         payload |= {name: value for name, value in optional.items() if value is not None}
@@ -507,6 +508,13 @@ class OrderClient(AuthorizationClient):
         if found.status is OrderStatus.INVALID and OrderStatus.INVALID not in until:
             raise await self.order_failure(found)
         return found
+
+
+def _instant(time: datetime, what: str) -> str:
+    if time.tzinfo is None:
+        # It would be taken for the time of this host.
+        raise ValueError(f"{what} has no time zone: give it one, such as datetime.UTC")
+    return rfc3339(time)
 
 
 _FINALIZED: Final = frozenset({OrderStatus.PROCESSING, OrderStatus.VALID, OrderStatus.INVALID})

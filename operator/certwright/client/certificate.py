@@ -57,7 +57,8 @@ class IssuedCertificate:
 
     Attributes:
         chain_pem: The certificate and its issuers, in the order TLS sends them.
-        private_key_pem: Its private key, unencrypted PKCS #8; empty if a request was given in its place.
+        private_key_pem: Its private key, unencrypted PKCS #8; empty if a request was given in its place, or a key that
+            cannot be exported.
         identifiers: What it is for, as ordered.
         not_before: When it begins to be valid, UTC.
         not_after: When it ends to be valid, UTC.

@@ -53,8 +53,8 @@ async def discover(
         RejectedIdentifier: The CA does not issue for a name at all.
         RateLimited: A limit is exceeded.
     """
+    order = await client.new_order(Identifier.of(names), profile=profile)
     identifiers = [name if isinstance(name, Identifier) else Identifier.parse(name) for name in names]
-    order = await client.new_order(list(dict.fromkeys(identifiers)), profile=profile)
     found = {
         authorization.name: Offer(
             authorization.name,

@@ -48,10 +48,10 @@ from certwright.client.events import (
     ReplacementRefused,
     StartAwaited,
 )
-from certwright.client.key import values
+from certwright.client.key import exported, values
 from certwright.client.validation import answer, presented, select
 from certwright.dns import DnsError, check_caa
-from certwright.pki import NotYetValid, PkiError, SigningRequest, check_before_write, private_key_to_pem
+from certwright.pki import NotYetValid, PkiError, SigningRequest, check_before_write
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -348,7 +348,7 @@ class Issuance:
             ) from error
         return IssuedCertificate(
             chain_pem=parsed.pem,
-            private_key_pem=b"" if isinstance(self._key, SigningRequest) else private_key_to_pem(self._key),
+            private_key_pem=b"" if isinstance(self._key, SigningRequest) else exported(self._key),
             identifiers=self._identifiers,
             not_before=parsed.leaf.not_valid_before_utc,
             not_after=parsed.leaf.not_valid_after_utc,

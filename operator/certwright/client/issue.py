@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from cryptography.x509.oid import NameOID
 
 from certwright.acme import Identifier, Pace, PollTimedOut
+from certwright.challenges.solver import check_solvers
 from certwright.client.certificate import chain_of, names_of
 from certwright.client.events import ignore
 from certwright.client.issuance import Issuance
@@ -63,8 +64,9 @@ async def issue(
         client: An account that is registered.
         names: Domain names, wildcards and IP addresses; text as `Identifier.parse` reads it.
         solvers: In the order of preference, or a function that returns them for an identifier.
-        key: The key of the certificate: to be made, or an existing one (PEM or object); or a request that was made
-            with it elsewhere (`certwright.pki.read_csr`), for exactly these names.
+        key: The key of the certificate: to be made, or an existing one (PEM, or an object of `cryptography`, also one
+            that signs by a device); or a request that was made with it elsewhere (`certwright.pki.read_csr`), for
+            exactly these names.
         common_name: The subject's CN, one of the names; None for an empty subject, which is what CAs prefer today.
         contents: What else is requested: fields of the subject, usages, URIs, e-mail addresses. Public CAs ignore the
             first two and refuse the others; `CertificateContents.missing_in` tells what a certificate lacks.
@@ -78,7 +80,8 @@ async def issue(
             tells which.
         budget: The CA's rate limits; the order waits for room if there will be room in time.
         caa_view: Looks at the CAA records of the names first, and reports an objection as an event.
-        on_event: Told what happens; see `certwright.client.events`.
+        on_event: Told what happens; see `certwright.client.events`. What it raises ends the issuance, after the
+            clean-up.
         pace: How often the CA is asked for news where it does not say.
         timeout: Seconds for all of it.
 
@@ -94,9 +97,11 @@ async def issue(
         KeyReused: The key is the account's.
         BudgetExhausted: There is no room within the time given.
         IssuanceTimedOut: It took longer than `timeout`; see `reasons` for what the CA said.
+        TypeError: `names` is one name, or `solvers` is one solver or has what is none; nothing was ordered.
         AcmeError: What else can go wrong; see `certwright.acme.errors` and `certwright.acme.problem`.
     """
-    identifiers = tuple(dict.fromkeys(map(_identifier, names)))
+    identifiers = Identifier.of(names)
+    check_solvers(solvers)
     # A request that somebody else made may be for any use.
     for_servers = not isinstance(key, SigningRequest) and (contents or CertificateContents()).is_for_servers
     issuance = Issuance(client, identifiers, on_event, timeout, pace=pace, for_servers=for_servers)
@@ -125,10 +130,6 @@ async def issue(
             issuance.settle(budget)
 
 
-def _identifier(name: str | Identifier) -> Identifier:
-    return name if isinstance(name, Identifier) else Identifier.parse(name)
-
-
 async def renew(
     client: Client,
     certificate_pem: bytes,
@@ -138,10 +139,14 @@ async def renew(
     key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
     contents: CertificateContents | None = None,
     profile: str | None = None,
+    not_before: datetime | None = None,
+    not_after: datetime | None = None,
     preferred_chain: str | None = None,
     resume: str | None = None,
     budget: Budget | None = None,
+    caa_view: DnsView | None = None,
     on_event: OnEvent = ignore,
+    pace: Pace = Pace(),  # noqa: B008 - immutable
     timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as for issue
 ) -> IssuedCertificate:
     """Renew a certificate for the names that it has, whoever issued it.
@@ -157,10 +162,14 @@ async def renew(
         key: The key of the new certificate: a new one unless the old one is given, in PEM.
         contents: See `issue`; what the certificate has besides names is not asked for by itself.
         profile: See `issue`; a CA with several does not remember which one it was.
+        not_before: See `issue`.
+        not_after: See `issue`.
         preferred_chain: See `issue`.
         resume: See `issue`.
         budget: See `issue`; renewals are exempt from some limits or all.
+        caa_view: See `issue`.
         on_event: See `issue`.
+        pace: See `issue`.
         timeout: See `issue`.
 
     Raises:
@@ -168,7 +177,7 @@ async def renew(
         AcmeError: As by `issue`.
     """
     chain = chain_of(certificate_pem)
-    identifiers = names_of(chain) if names is None else tuple(map(_identifier, names))
+    identifiers = names_of(chain) if names is None else Identifier.of(names)
     return await issue(
         client,
         identifiers,
@@ -177,11 +186,15 @@ async def renew(
         common_name=_common_name(chain, identifiers),
         contents=contents,
         profile=profile,
+        not_before=not_before,
+        not_after=not_after,
         preferred_chain=preferred_chain,
         replaces=certificate_pem,
         resume=resume,
         budget=budget,
+        caa_view=caa_view,
         on_event=on_event,
+        pace=pace,
         timeout=timeout,
     )
 

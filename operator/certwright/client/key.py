@@ -6,7 +6,9 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
-from certwright.acme import AccountKey, Identifier, InvalidAccountKey, InvalidIdentifier
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
+
+from certwright.acme import AccountKey, Identifier, InvalidIdentifier
 from certwright.acme.identifier import canonical
 from certwright.client.errors import InvalidPrivateKey, KeyReused
 from certwright.pki import (
@@ -18,6 +20,7 @@ from certwright.pki import (
     build_csr,
     generate_private_key,
     load_private_key,
+    private_key_to_pem,
 )
 
 if TYPE_CHECKING:
@@ -61,10 +64,16 @@ def private_key_of(key: KeySpec | PrivateKey | bytes) -> PrivateKey:
     """
     if isinstance(key, KeySpec):
         return key.make()
-    if not isinstance(key, bytes):
+    if isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey):
         return key
+    given: object = key
+    if not isinstance(given, bytes):
+        raise InvalidPrivateKey(
+            f"The key of the certificate cannot be a {type(given).__name__}: give its PEM as bytes, a key of the"
+            " cryptography library, or a KeySpec"
+        )
     try:
-        return load_private_key(key)
+        return load_private_key(given)
     except PkiError as error:
         raise InvalidPrivateKey(f"The key of the certificate cannot be used: {error}") from None
 
@@ -116,16 +125,18 @@ def make_request(
 
     Raises:
         InvalidPrivateKey: The key cannot be read or made.
-        KeyReused: The key is the account's.
+        KeyReused: The key, or the one of the request, is the account's.
         InvalidIdentifier: There is no identifier, or the common name is none of them, or the request is for others.
     """
     if isinstance(key, SigningRequest):
         wanted = {canonical(identifier) for identifier in identifiers}
+        if account_key.belongs_to(key.public_key()):
+            raise KeyReused("The CSR is for the account key; use a different key")
         if {*map(Identifier.dns, key.dns_names), *map(Identifier.ip, key.ip_addresses)} != wanted:
             raise InvalidIdentifier("The names in the CSR differ from those in the order")
         return key, key.der
     private_key = private_key_of(key)
-    if _same(private_key, account_key):
+    if account_key.belongs_to(private_key.public_key()):
         raise KeyReused("The key of the certificate is the account key; use a different key")
     try:
         return private_key, csr_for(private_key, identifiers, common_name, contents)
@@ -154,11 +165,12 @@ def values(identifiers: Sequence[Identifier], kind: str) -> list[str]:
     return [identifier.value for identifier in identifiers if identifier.type == kind]
 
 
-def _same(private_key: PrivateKey, account_key: AccountKey) -> bool:
+def exported(private_key: PrivateKey) -> bytes:
+    """Return a key in PEM (PKCS #8); empty if it cannot leave the device or service that signs with it."""
     try:
-        return AccountKey(private_key) == account_key
-    except InvalidAccountKey:
-        return False
+        return private_key_to_pem(private_key)
+    except Exception:  # noqa: BLE001 - whatever the object of another library says of that
+        return b""
 
 
 def _retrieve(request: RequestTask) -> None:

@@ -4,22 +4,24 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from certwright.acme import AcmeError, Identifier
+from certwright.acme import AcmeError, Identifier, Pace
 from certwright.client.errors import InvalidPrivateKey
 from certwright.client.events import OrderPlaced, OrderResumed, ignore
-from certwright.client.issue import issue
-from certwright.client.key import KeySpec, csr_for, private_key_of
-from certwright.pki import CertificateContents, PkiError, private_key_to_pem, read_csr
+from certwright.client.issue import DEFAULT_TIMEOUT, issue
+from certwright.client.key import KeySpec, csr_for, exported, private_key_of
+from certwright.pki import CertificateContents, PkiError, read_csr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime
 
-    from certwright.acme import Client
+    from certwright.acme import Budget, Client
     from certwright.challenges.solver import Solvers
     from certwright.client.certificate import IssuedCertificate
     from certwright.client.events import Event, OnEvent
+    from certwright.dns import DnsView
     from certwright.pki import PrivateKey
 
 MAX_BYTES: Final = 256 * 1024
@@ -62,17 +64,18 @@ class PendingCertificate:
 
         Raises:
             InvalidIdentifier: A name is none.
-            InvalidPrivateKey: The key cannot be made or read, or the CSR cannot be made with it.
+            InvalidPrivateKey: The key cannot be made, read or exported, or the CSR cannot be made with it.
         """
-        identifiers = tuple(
-            dict.fromkeys(one if isinstance(one, Identifier) else Identifier.parse(one) for one in names)
-        )
+        identifiers = Identifier.of(names)
         private_key = private_key_of(key)
+        private_key_pem = exported(private_key)
+        if not private_key_pem:
+            raise InvalidPrivateKey("The key cannot be exported, so it cannot be saved here: use a CSR made with it")
         try:
             csr = csr_for(private_key, identifiers, common_name, contents)
         except PkiError as error:
             raise InvalidPrivateKey(f"Cannot create the CSR: {error}") from error
-        return cls(tuple(one.value for one in identifiers), private_key_to_pem(private_key), csr)
+        return cls(tuple(one.value for one in identifiers), private_key_pem, csr)
 
     async def issue(
         self,
@@ -80,8 +83,16 @@ class PendingCertificate:
         *,
         solvers: Solvers,
         keep: Callable[[PendingCertificate], object],
+        profile: str | None = None,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
+        preferred_chain: str | None = None,
+        replaces: bytes | None = None,
+        budget: Budget | None = None,
+        caa_view: DnsView | None = None,
         on_event: OnEvent = ignore,
-        **options: Any,
+        pace: Pace = Pace(),  # noqa: B008 - immutable
+        timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as for `issue`
     ) -> IssuedCertificate:
         """Get the certificate; continue the order if there is one.
 
@@ -89,8 +100,17 @@ class PendingCertificate:
             client: An account that is registered.
             solvers: See `certwright.client.issue`.
             keep: Called with the new state as soon as there is an order. What it raises ends the issuance.
-            on_event: See `certwright.client.issue`.
-            options: Further arguments of `certwright.client.issue`; key, names and contents are those in here.
+            profile: See `certwright.client.issue`, as for the arguments below; key, names and contents are those in
+                here.
+            not_before: When the certificate should begin to be valid.
+            not_after: When it should end.
+            preferred_chain: The issuer that the chain must lead to.
+            replaces: The certificate that this one renews, in PEM.
+            budget: The CA's rate limits.
+            caa_view: Looks at the CAA records of the names first.
+            on_event: Told what happens.
+            pace: How often the CA is asked for news where it does not say.
+            timeout: Seconds for all of it.
 
         Returns:
             The certificate, with the key.
@@ -111,7 +131,15 @@ class PendingCertificate:
             key=read_csr(self.csr_der),
             resume=self.order_url,
             on_event=told,
-            **options,
+            profile=profile,
+            not_before=not_before,
+            not_after=not_after,
+            preferred_chain=preferred_chain,
+            replaces=replaces,
+            budget=budget,
+            caa_view=caa_view,
+            pace=pace,
+            timeout=timeout,
         )
         return replace(issued, private_key_pem=self.private_key_pem)
 
@@ -152,6 +180,6 @@ class PendingCertificate:
             raise InvalidPendingCertificate("The key or the CSR of the pending certificate cannot be read") from None
         if request.public_key() != private_key.public_key():
             raise InvalidPendingCertificate("The CSR of the pending certificate was made with another key")
-        if set(names) != {*request.dns_names, *request.ip_addresses}:
+        if set(names) != set(request.names):
             raise InvalidPendingCertificate("The CSR of the pending certificate is for other names")
         return cls(tuple(names), key.encode(), request.der, order)

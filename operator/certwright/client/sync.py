@@ -4,14 +4,22 @@
         client.register(contact=["mailto:you@example.com"], terms_of_service_agreed=True)
         certificate = client.issue(["example.com"], solvers=[Webroot("/var/www/html")])
 
-A thread in the background runs the event loop; calls may come from several threads. Ctrl-C during a call cancels it,
-and what was presented is cleaned up before KeyboardInterrupt goes on. Callbacks are called in the background thread.
+A thread in the background runs the event loop; calls may come from several threads. Callbacks are called in the
+background thread.
+
+Whatever interrupts a call cancels it: Ctrl-C, or an exception that the handler of another signal raises, such as
+`sys.exit`. What was presented is cleaned up before the exception goes on, which takes two minutes at most; a second
+interruption ends that. The end of the `with` block does the same to calls of other threads.
+
+A thread does not live on in a process that was forked: open a client in each process that uses one, in a server with
+worker processes after the fork.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import os
 import threading
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -56,8 +64,11 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# How long Ctrl-C waits for the clean-up.
+# How long an interruption waits for the clean-up.
 _INTERRUPTED_SECONDS: Final = 150.0
+
+# How long the end waits for what is left in the loop, none of which has to be cleaned up.
+_LAST_SECONDS: Final = 5.0
 
 
 class BackgroundLoop:
@@ -65,32 +76,92 @@ class BackgroundLoop:
 
     def __init__(self) -> None:
         self._loop = asyncio.new_event_loop()
+        self._process = os.getpid()
+        self._calls: set[concurrent.futures.Future[Any]] = set()
+        self._is_ending = self._is_abandoned = False
         self._thread = threading.Thread(target=self._loop.run_forever, name="certwright", daemon=True)
         self._thread.start()
+
+    @property
+    def is_here(self) -> bool:
+        """Whether the thread is one of this process, rather than of the one that this was forked from."""
+        return os.getpid() == self._process
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
         """Run something there and wait for what it returns or raises; an interruption here cancels it there.
 
         Raises:
-            RuntimeError: It was called by a callback, in the loop's own thread, which would wait for itself for ever.
+            RuntimeError: It was called by a callback, in the loop's own thread, which would wait for itself for ever;
+                after a fork, or after the end; or the end came while it was running.
         """
-        if threading.current_thread() is self._thread:
+        refusal = None
+        if not self.is_here:
+            refusal = "This client was opened before the process was forked; open one in each process"
+        elif threading.current_thread() is self._thread:
+            refusal = "A callback cannot call this client: it would wait for itself"
+        elif self._is_ending:
+            refusal = "This client is closed: its `with` block has ended"
+        if refusal is not None:
             work.close()
-            raise RuntimeError("A callback cannot call this client: it would wait for itself")
+            raise RuntimeError(refusal)
+        return self._run(work)
+
+    def _run(self, work: Coroutine[Any, Any, _T]) -> _T:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
+        self._calls.add(future)
         try:
             return future.result()
-        except KeyboardInterrupt:
-            future.cancel()
-            concurrent.futures.wait([future], timeout=_INTERRUPTED_SECONDS)
+        except concurrent.futures.CancelledError:
+            if self._is_ending:
+                raise RuntimeError("The client was closed during this call") from None
             raise
+        except BaseException:
+            # Of the work itself, or of a signal that came while it was waited for.
+            if not future.done():
+                self._cancel({future})
+            raise
+        finally:
+            self._calls.discard(future)
+
+    def _cancel(self, calls: set[concurrent.futures.Future[Any]]) -> None:
+        for call in calls:
+            call.cancel()
+        try:
+            concurrent.futures.wait(calls, timeout=_INTERRUPTED_SECONDS)
+        except BaseException:
+            self._is_abandoned = True
+            raise
+
+    def end(self, last: Coroutine[Any, Any, object]) -> None:
+        """Cancel what other threads still wait for, and when it is cleaned up, run what has to be done last."""
+        self._is_ending = True
+        if not self.is_here:
+            last.close()
+            return
+        if not self._is_abandoned:
+            self._cancel(set(self._calls))
+        self._run(last)
 
     def close(self) -> None:
         """End the loop and its thread."""
-        self.run(self._loop.shutdown_default_executor())
+        self._is_ending = True
+        if not self.is_here:
+            return
+        self._run(_cancel_others())
+        if not self._is_abandoned:
+            self._run(self._loop.shutdown_default_executor())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+
+
+async def _cancel_others() -> None:
+    """Cancel all tasks of this loop but this one."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others, timeout=_LAST_SECONDS)
 
 
 class SyncClient:
@@ -181,8 +252,10 @@ class SyncClient:
         not_before: datetime | None = None,
         not_after: datetime | None = None,
         preferred_chain: str | None = None,
+        replaces: bytes | None = None,
         resume: str | None = None,
         budget: Budget | None = None,
+        caa_view: DnsView | None = None,
         on_event: OnEvent = ignore,
         pace: Pace = Pace(),  # noqa: B008 - immutable
         timeout: float = DEFAULT_TIMEOUT,
@@ -200,8 +273,10 @@ class SyncClient:
                 not_before=not_before,
                 not_after=not_after,
                 preferred_chain=preferred_chain,
+                replaces=replaces,
                 resume=resume,
                 budget=budget,
+                caa_view=caa_view,
                 on_event=on_event,
                 pace=pace,
                 timeout=timeout,
@@ -217,10 +292,14 @@ class SyncClient:
         key: CertificateKey = KeySpec(),  # noqa: B008 - immutable
         contents: CertificateContents | None = None,
         profile: str | None = None,
+        not_before: datetime | None = None,
+        not_after: datetime | None = None,
         preferred_chain: str | None = None,
         resume: str | None = None,
         budget: Budget | None = None,
+        caa_view: DnsView | None = None,
         on_event: OnEvent = ignore,
+        pace: Pace = Pace(),  # noqa: B008 - immutable
         timeout: float = DEFAULT_TIMEOUT,
     ) -> IssuedCertificate:
         """Renew a certificate; see `renew`."""
@@ -233,10 +312,14 @@ class SyncClient:
                 key=key,
                 contents=contents,
                 profile=profile,
+                not_before=not_before,
+                not_after=not_after,
                 preferred_chain=preferred_chain,
                 resume=resume,
                 budget=budget,
+                caa_view=caa_view,
                 on_event=on_event,
+                pace=pace,
                 timeout=timeout,
             )
         )
@@ -251,7 +334,8 @@ class SyncClient:
         try:
             yield provider
         finally:
-            self._loop.run(_leave(opened))
+            if self._loop.is_here:
+                self._loop.run(_leave(opened))
 
     def revoke(
         self, certificate_pem: bytes, *, key: bytes | None = None, reason: RevocationReason | None = None
@@ -297,7 +381,7 @@ def connect(
         try:
             yield SyncClient(client, loop)
         finally:
-            loop.run(_leave(opened))
+            loop.end(_leave(opened))
     finally:
         loop.close()
 

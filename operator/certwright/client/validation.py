@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -21,11 +22,11 @@ from certwright.client.events import (
     Presenting,
     Validating,
 )
-from certwright.concurrency import run_shielded
+from certwright.concurrency import gather_all, run_shielded
 from certwright.dns import DnsError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from certwright.acme import Authorization, Challenge, Client, Order
     from certwright.challenges.solver import Solver, Solvers
@@ -147,19 +148,19 @@ async def answer(client: Client, assignments: Sequence[Assignment], notify: OnEv
 
 async def _present(assignment: Assignment, notify: OnEvent) -> None:
     notify(Presenting(assignment.proofs))
-    await _guarded(assignment, "present its answers", assignment.solver.present(assignment.proofs))
+    await _guarded(assignment, "present its answers", assignment.solver.present)
     notify(Presented(assignment.proofs))
-    await _guarded(assignment, "make its answers visible", assignment.solver.wait(assignment.proofs))
+    await _guarded(assignment, "make its answers visible", assignment.solver.wait)
 
 
 async def _clean_up(assignments: Sequence[Assignment], notify: OnEvent) -> None:
-    await asyncio.gather(*(_clean_up_one(assignment, notify) for assignment in assignments))
+    await gather_all(_clean_up_one(assignment, notify) for assignment in assignments)
 
 
 async def _clean_up_one(assignment: Assignment, notify: OnEvent) -> None:
     try:
         async with asyncio.timeout(CLEAN_UP_SECONDS):
-            await _guarded(assignment, "clean up", assignment.solver.clean_up(assignment.proofs))
+            await _guarded(assignment, "clean up", assignment.solver.clean_up)
     except (AcmeError, TimeoutError) as error:
         failure = error if isinstance(error, AcmeError) else _too_slow(assignment)
         logger.warning("%s", failure)
@@ -168,14 +169,24 @@ async def _clean_up_one(assignment: Assignment, notify: OnEvent) -> None:
         notify(CleanedUp(assignment.proofs))
 
 
-async def _guarded(assignment: Assignment, doing: str, work: Awaitable[None]) -> None:
+async def _guarded(assignment: Assignment, doing: str, method: Callable[[Sequence[Proof]], Awaitable[None]]) -> None:
+    """Call a method of a solver, whatever it is that somebody wrote."""
     try:
-        await work
+        work = method(assignment.proofs)
+        # One that is not asynchronous has done its work by now.
+        if inspect.isawaitable(work):
+            await work
+    except asyncio.CancelledError as error:
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise
+        # Nobody cancelled this task: something in the solver was, and a group of tasks would take that for success.
+        raise _failure(assignment, doing, error) from error
     except Exception as error:
         raise _failure(assignment, doing, error) from error
 
 
-def _failure(assignment: Assignment, doing: str, error: Exception) -> SolverFailed:
+def _failure(assignment: Assignment, doing: str, error: BaseException) -> SolverFailed:
     # Our own errors are made to be read. The text of others might hold anything, so their kind has to do.
     reason = str(error) if isinstance(error, AcmeError | DnsError) else type(error).__name__
     return SolverFailed(doing, challenge_type=assignment.solver.challenge_type, names=assignment.names, reason=reason)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from certwright.portable import PortableError
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-class DnsError(Exception):
+class DnsError(PortableError):
     """The base of every error of this package.
 
     Attributes:

@@ -20,8 +20,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from certwright.portable import PortableError
 
-class HttpError(Exception):
+
+class HttpError(PortableError):
     """The root of all errors of this package.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
+from certwright.portable import PortableError
 from certwright.text import listed, printable, rfc3339
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ LONGEST_WAIT_FOR_START: Final = timedelta(hours=1)
 _MAX_NAME: Final = 100
 
 
-class PkiError(Exception):
+class PkiError(PortableError):
     """The base of every error of this package."""
 
 

@@ -34,6 +34,11 @@ class SigningRequest:
     dns_names: tuple[str, ...]
     ip_addresses: tuple[str, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names and addresses that it asks for, as an order has them."""
+        return (*self.dns_names, *self.ip_addresses)
+
     def public_key(self) -> CertificatePublicKeyTypes:
         """Return the key that the certificate will be for."""
         return x509.load_der_x509_csr(self.der).public_key()

@@ -219,7 +219,7 @@ def _key(session: Session, options: IssueOptions) -> CertificateKey:
 def _names(given: tuple[str, ...], key: CertificateKey) -> tuple[str, ...]:
     names = tuple(dict.fromkeys(Identifier.parse(name).value for name in given))
     if isinstance(key, SigningRequest):
-        requested = (*key.dns_names, *key.ip_addresses)
+        requested = key.names
         if names and set(names) != set(requested):
             raise UsageError(f"The CSR is for other names, {', '.join(requested)}: omit the names")
         return requested
