@@ -66,6 +66,7 @@ class Ca:
         """What is answered to a path once the request is carried out, instead of the right answer."""
         self.unheard: dict[str, Callable[[], Response]] = {}
         """The same without carrying it out."""
+        self.ignores_only_existing = False
         self.hangs: set[str] = set()
         """Paths of which a request is neither carried out nor answered."""
         self._nonces = 0
@@ -145,7 +146,7 @@ class Ca:
         known = self.accounts.get(_canonical(jwk))
         if known is not None:
             return self.answer(known, 200, {"Location": known["location"]})
-        if payload.get("onlyReturnExisting"):
+        if payload.get("onlyReturnExisting") and not self.ignores_only_existing:
             return self.problem("accountDoesNotExist", 400)
         if self.eab_keys:
             binding = payload.get("externalAccountBinding")

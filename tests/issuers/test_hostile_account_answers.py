@@ -171,6 +171,23 @@ class TestKeyChange:
         await bench.reconciler.reconcile(CA)
         assert key_in(bench) != before
 
+    async def test_a_ca_that_makes_an_account_whenever_it_is_asked_for_one_loses_none(self) -> None:
+        """It ignores onlyReturnExisting: the account of the next key is not the issuer's with a new key."""
+        bench = await registered()
+        before = key_in(bench)
+        bench.ca.unheard["/keyChange"] = lambda: bench.ca.problem("serverInternal", 500)
+        bench.write(**ROTATE)
+        await bench.reconciler.reconcile(CA)
+        assert key_in(bench, f"tls.key{UPCOMING}") is not None
+        bench.ca.ignores_only_existing = True
+        bench.restart()
+        bench.watch()
+        bench.now += RETRY
+        await bench.reconciler.reconcile(CA)
+        assert key_in(bench) == before
+        assert bench.status()["acme"]["uri"] == ACCOUNT
+        assert bench.ready() == ("True", "AccountRegistered")
+
     async def test_a_ca_that_knows_neither_key_leaves_both_where_they_are(self) -> None:
         bench = await registered()
         bench.ca.unheard["/keyChange"] = lambda: bench.ca.problem("serverInternal", 500)

@@ -182,9 +182,13 @@ async def test_a_kill_during_a_rotation_and_then_no_more_rotation_in_the_spec(be
     bench.cluster.after_write = lambda: None
     bench.restart()
     bench.write()
+    assert (await bench.reconciler.reconcile(CA)).after == RETRY
+    assert key_in(bench, ENTRY + UPCOMING) is not None, "a request with it may be on its way"
+    bench.now += RETRY
     await bench.reconciler.reconcile(CA)
     assert account_key(bench) == before
     assert key_in(bench, ENTRY + UPCOMING) is None, "the CA never knew it"
+    assert notes_of(bench) == {}
     assert bench.ready() == ("True", "AccountRegistered")
 
 

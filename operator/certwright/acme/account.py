@@ -127,13 +127,14 @@ async def probe_keys(client: AccountClient, *, old: AccountKey, new: AccountKey)
     for key, held in ((new, HeldKey.NEW), (old, HeldKey.OLD)):
         probe = type(client)(client.server, key, account_url=client.account_url)
         try:
-            await (probe.find_account() if client.account_url is None else probe.fetch_account())
+            account = await (probe.find_account() if client.account_url is None else probe.fetch_account())
         except ProblemError as error:
             # Servers differ in the problem type for a signature by the wrong key: unauthorized, malformed ...
             if error.temporary:
                 raise
             continue
-        return held
+        if not account.created:  # a server that ignores onlyReturnExisting has made another account just now
+            return held
     return HeldKey.NEITHER
 
 

@@ -30,8 +30,13 @@ CREATED_ANNOTATION: Final = f"{GROUP}/account-key-created-at"
 """When the key was made, if that was after the Secret."""
 REQUEST_ANNOTATION: Final = f"{GROUP}/account-key-request"
 """The `accountKeyRotation.request` that was carried out last. It is written with the key, in one write."""
+FORMER_REQUESTS_ANNOTATION: Final = f"{GROUP}/account-key-former-requests"
+"""The requests before it, the last first: of issuers that share a key each may have asked for one."""
 UPCOMING_ANNOTATION: Final = f"{GROUP}/account-key-next-request"
 """The request for which there is a next key."""
+UPCOMING_CREATED_ANNOTATION: Final = f"{GROUP}/account-key-next-created-at"
+"""When the next key was made: a request with it may be on its way to the CA."""
+MAX_FORMER_REQUESTS: Final = 16
 MAX_TRIES: Final = 5
 """How often a confirmed key is written while others change the Secret."""
 
@@ -47,7 +52,9 @@ class AccountKeySecret:
         reference: The Secret and the entry of the key.
         created_at: When the key was made, as far as the Secret tells.
         request: The request for a rotation that was carried out last.
+        former_requests: Those before it.
         upcoming_request: The request that the next key is for.
+        upcoming_created_at: When the next key was made, as far as the Secret tells.
         is_provided: Whether something else than Certwright made the Secret.
         is_immutable: Whether nothing of it can be changed.
         is_new: Whether the key was generated just now, so that no CA can know it.
@@ -60,7 +67,9 @@ class AccountKeySecret:
     reference: AccountKeyRef
     created_at: dt.datetime | None
     request: str | None
+    former_requests: tuple[str, ...]
     upcoming_request: str | None
+    upcoming_created_at: dt.datetime | None
     is_provided: bool
     is_immutable: bool
     is_new: bool
@@ -70,6 +79,11 @@ class AccountKeySecret:
     def name(self) -> str:
         """The name of the Secret."""
         return self.reference.name
+
+    @property
+    def forgets_requests(self) -> bool:
+        """Whether there were more requests than are remembered."""
+        return len(self.former_requests) >= MAX_FORMER_REQUESTS
 
     @property
     def version(self) -> str:
@@ -176,7 +190,9 @@ def _with_facts(
         reference=reference,
         created_at=_time(annotations.get(CREATED_ANNOTATION)) or _time(metadata.get("creationTimestamp")),
         request=annotations.get(REQUEST_ANNOTATION),
+        former_requests=tuple(annotations.get(FORMER_REQUESTS_ANNOTATION, "").split()[:MAX_FORMER_REQUESTS]),
         upcoming_request=annotations.get(UPCOMING_ANNOTATION),
+        upcoming_created_at=_time(annotations.get(UPCOMING_CREATED_ANNOTATION)),
         is_provided=not ours or bool(metadata.get("ownerReferences")),
         is_immutable=bool(found.get("immutable")),
         is_new=is_new,
@@ -204,7 +220,7 @@ def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) ->
 
 
 async def announce(
-    kube_api: KubeApi, keys: AccountKeySecret, upcoming: AccountKey, request: str | None
+    kube_api: KubeApi, keys: AccountKeySecret, upcoming: AccountKey, request: str | None, now: dt.datetime
 ) -> AccountKeySecret:
     """Store the key that is going to replace the account's, beside it: the CA may know it from now on.
 
@@ -213,12 +229,13 @@ async def announce(
         keys: The present one.
         upcoming: The next one.
         request: The request that it is for, or None.
+        now: The present time.
 
     Raises:
         Conflict: The Secret has changed since it was read.
     """
     change = {
-        "metadata": {"annotations": {UPCOMING_ANNOTATION: request}},
+        "metadata": {"annotations": {UPCOMING_ANNOTATION: request, UPCOMING_CREATED_ANNOTATION: rfc3339(now)}},
         "data": {keys.reference.key + UPCOMING: encoded(upcoming.to_pem())},
     }
     written = await kube_api.change_secret(keys.body, change)
@@ -231,7 +248,11 @@ async def withdraw(kube_api: KubeApi, keys: AccountKeySecret) -> AccountKeySecre
     Raises:
         Conflict: The Secret has changed since it was read.
     """
-    written = await kube_api.change_secret(keys.body, {"data": {keys.reference.key + UPCOMING: None}})
+    change = {
+        "metadata": {"annotations": {UPCOMING_ANNOTATION: None, UPCOMING_CREATED_ANNOTATION: None}},
+        "data": {keys.reference.key + UPCOMING: None},
+    }
+    written = await kube_api.change_secret(keys.body, change)
     return _with_facts(written, keys.reference, keys.key, former=keys.former)
 
 
@@ -263,7 +284,15 @@ async def promote(kube_api: KubeApi, keys: AccountKeySecret, namespace: str, now
     if upcoming is None:
         raise AssertionError("there is no next key")
     request = keys.request if keys.upcoming_request is None else keys.upcoming_request
-    annotations = {CREATED_ANNOTATION: rfc3339(now), REQUEST_ANNOTATION: request, UPCOMING_ANNOTATION: None}
+    done = (keys.request, *keys.former_requests)
+    earlier = dict.fromkeys(one for one in done if one is not None and one != request)
+    annotations = {
+        CREATED_ANNOTATION: rfc3339(now),
+        REQUEST_ANNOTATION: request,
+        FORMER_REQUESTS_ANNOTATION: " ".join([*earlier][:MAX_FORMER_REQUESTS]) or None,
+        UPCOMING_ANNOTATION: None,
+        UPCOMING_CREATED_ANNOTATION: None,
+    }
     change = {
         "metadata": {"annotations": annotations},
         "data": {

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import AcmeServer
     from certwright.issuers.account_key import AccountKeySecret
+    from certwright.issuers.key_sharing import KeySharing
     from certwright.kube.api import KubeApi
     from certwright.resources import AcmeIssuerSpec, Condition
 
@@ -48,6 +49,8 @@ FORMER_KEPT: Final = dt.timedelta(days=8)
 """The former key stays in the Secret for so long: no order that it sealed is open longer."""
 RETRY: Final = dt.timedelta(hours=1)
 """A rotation that failed or is refused is tried again after so long, or when the issuer changes."""
+BETWEEN_MANY: Final = dt.timedelta(days=1)
+"""Between rotations of a key that more issuers share, each with a request of its own, than are remembered."""
 PATIENCE: Final = dt.timedelta(minutes=10)
 """For so long a rotation waits for orders whose challenges are being answered: their responses are for the old key.
 
@@ -114,35 +117,45 @@ class KeyRotation:
         held = await probe_keys(Client(self.server, keys.key), old=keys.key, new=keys.upcoming)
         return await self._promoted(keys) if held is HeldKey.NEW else RotationResult(keys)
 
-    def due_at(self, keys: AccountKeySecret) -> dt.datetime | None:
-        """Return when the key is to be replaced, perhaps in the past; None if it is not."""
+    def due_at(self, keys: AccountKeySecret, sharing: KeySharing | None = None) -> dt.datetime | None:
+        """Return when the key is to be replaced, perhaps in the past; None if it is not.
+
+        Args:
+            keys: The account's key.
+            sharing: Who else names its Secret.
+        """
         wanted = self.spec.account_key_rotation
         if wanted is None:
             return None
-        if wanted.request is not None and wanted.request != keys.request:
-            return self.now
         created = min(keys.created_at or self.now, self.now)
+        if wanted.request is not None and wanted.request != keys.request:
+            # Those who share a key, and ask for different rotations, would replace it in turn for ever.
+            in_turn = sharing is not None and keys.request in sharing.requests
+            if not in_turn or (wanted.request not in keys.former_requests and not keys.forgets_requests):
+                return self.now
+            if wanted.request not in keys.former_requests:
+                return created + BETWEEN_MANY
         return None if wanted.interval is None else created + wanted.interval
 
     async def carry_out(
-        self, keys: AccountKeySecret, account_url: str, *, others: str | None, waiting_since: dt.datetime | None
+        self, keys: AccountKeySecret, account_url: str, *, sharing: KeySharing, waiting_since: dt.datetime | None
     ) -> RotationResult:
         """Replace the key if that is due.
 
         Args:
             keys: The account's key, which the CA knows.
             account_url: The account.
-            others: Who else uses the Secret for an account elsewhere, for people; None if nobody does.
+            sharing: Who else names the Secret.
             waiting_since: Since when the rotation waits for orders that are being validated; None if there are none.
 
         Raises:
             AcmeError: The CA cannot tell now which key it knows.
             KubeError: The new key could not be written. Both are in the Secret still.
         """
-        due = self.due_at(keys)
+        due = self.due_at(keys, sharing)
         if due is None or due > self.now:
-            return await self._resting(keys, due)
-        problem = self._refusal(keys, others)
+            return await self._resting(keys, due, sharing)
+        problem = self._refusal(keys, sharing)
         if problem is not None:
             return RotationResult(keys, problem=problem, next_at=self.now + RETRY)
         if waiting_since is not None and dt.timedelta() <= self.now - waiting_since < PATIENCE:
@@ -151,7 +164,7 @@ class KeyRotation:
             if keys.upcoming is None:
                 algorithm, size = self.spec.account_key_algorithm, self.spec.account_key_size
                 upcoming = await asyncio.to_thread(AccountKey.generate, algorithm, size=size)
-                keys = await announce(self.kube_api, keys, upcoming, self._request)
+                keys = await announce(self.kube_api, keys, upcoming, self._request, self.now)
         except KubeError as error:
             return self._failed(keys, f"The next key could not be stored: {error}.")
         return await self._replace(keys, account_url)
@@ -187,16 +200,25 @@ class KeyRotation:
         keys = await promote(self.kube_api, keys, self.namespace, self.now)
         return RotationResult(keys, former, next_at=self._next(keys, self.due_at(keys)))
 
-    async def _resting(self, keys: AccountKeySecret, due: dt.datetime | None) -> RotationResult:
+    async def _resting(self, keys: AccountKeySecret, due: dt.datetime | None, sharing: KeySharing) -> RotationResult:
         """Tidy the Secret while nothing is due; what fails there is no harm, and tried again."""
+        unwanted = keys.upcoming is not None and self.spec.account_key_rotation is None and not sharing.rotates
         try:
-            if keys.upcoming is not None and self.spec.account_key_rotation is None:
+            if unwanted and (until := self._in_flight_until(keys)) is not None:
+                due = until
+            elif unwanted:
                 keys = await withdraw(self.kube_api, keys)
             if keys.former is not None and keys.created_at is not None and self.now - keys.created_at > FORMER_KEPT:
                 keys = await forget_former(self.kube_api, keys)
         except KubeError as error:
             logger.warning("Secret %s/%s could not be tidied: %s", self.namespace, keys.name, error)
         return RotationResult(keys, next_at=self._next(keys, due))
+
+    def _in_flight_until(self, keys: AccountKeySecret) -> dt.datetime | None:
+        """Return until when a request with the next key may still reach the CA; None if none can."""
+        created = keys.upcoming_created_at
+        until = None if created is None or created > self.now else created + RETRY
+        return until if until is not None and until > self.now else None
 
     def _next(self, keys: AccountKeySecret, due: dt.datetime | None) -> dt.datetime | None:
         tidied = None
@@ -205,7 +227,7 @@ class KeyRotation:
             tidied = max(min(keys.created_at, self.now) + FORMER_KEPT, self.now + RETRY)
         return min((time for time in (due, tidied) if time is not None), default=None)
 
-    def _refusal(self, keys: AccountKeySecret, others: str | None) -> Problem | None:
+    def _refusal(self, keys: AccountKeySecret, sharing: KeySharing) -> Problem | None:
         wanted, place = self.spec.account_key_rotation, f"Secret {self.namespace}/{keys.name}"
         if keys.is_immutable:
             return Problem("KeyRotationRefused", f"The account key is not rotated: {place} is immutable.")
@@ -215,11 +237,9 @@ class KeyRotation:
                 f"The account key is not rotated: Certwright did not create {place}, and whatever did could put the "
                 "old key back. Rotate it there, or set accountKeyRotation.replaceProvidedKey.",
             )
-        if others is not None:
+        if sharing.refusal is not None:
             return Problem(
-                "KeyRotationRefused",
-                f"The account key is not rotated: {others} uses {place} for an account at another CA, which would not "
-                "know the new key. Give it a Secret of its own.",
+                "KeyRotationRefused", f"The account key is not rotated: {sharing.refusal}. Give it a Secret of its own."
             )
         return None
 

@@ -13,7 +13,6 @@ from certwright.concurrency import KeyedLock
 from certwright.failures import NEXT_ATTEMPT, Failure, IssuanceError, classify
 from certwright.http.addresses import AddressPolicy
 from certwright.http.retry_after import MAX_RETRY_AFTER
-from certwright.http.url import same_origin
 from certwright.issuers.account import AccountLoader, KnownAccount
 from certwright.issuers.account_key import obtain_account_key
 from certwright.issuers.authorities import Authority
@@ -32,6 +31,7 @@ from certwright.issuers.deactivation import (
 from certwright.issuers.dns_servers import check_dns_servers
 from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
 from certwright.issuers.key_rotation import WAITING, KeyRotation, waiting_since
+from certwright.issuers.key_sharing import key_sharing
 from certwright.issuers.rate_limits import AccountLimits
 from certwright.issuers.registry import LoadedIssuer, ReadyIssuer, key_of
 from certwright.issuers.template_policy import TemplatePolicy
@@ -58,10 +58,11 @@ from certwright.runtime.result import Result
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from certwright.acme import AccountKey
     from certwright.issuers.account import LoadedAccount
+    from certwright.issuers.account_key import AccountKeySecret
     from certwright.issuers.authorities import Authorities
     from certwright.issuers.persistent_records import PersistentRecords
     from certwright.issuers.rate_limits import Asker
@@ -323,7 +324,7 @@ class IssuerReconciler:
         account = issuer.status.acme
         if account is None or account.uri is None:
             return None
-        for other in (one for store in self._stores.values() for one in store):
+        for other in self._all():
             place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
             theirs = other.status.acme
             if place == key or theirs is None or other.metadata.deletion_timestamp is not None:
@@ -579,16 +580,19 @@ class IssuerReconciler:
         if key.kind == Issuer.KIND:
             check_dns_servers(spec, self._addresses)
         await self._hold(issuer)
+        namespace = self._secrets_namespace(key)
         if spec.account_key_rotation is None:
-            return await self._load_with_key(key, issuer)
-        # Issuers that share a key, and may replace it, take turns.
-        async with self._keys.at((self._secrets_namespace(key), spec.private_key_secret_ref.name)):
-            return await self._load_with_key(key, issuer)
+            keys = await obtain_account_key(self._kube_api, spec, namespace)
+            if keys.upcoming is None:
+                return await self._load_with_key(key, issuer, keys)
+        # Whoever may replace the key, or finds that somebody does, takes turns with the others of the same Secret.
+        async with self._keys.at((namespace, spec.private_key_secret_ref.name)):
+            keys = await obtain_account_key(self._kube_api, spec, namespace)
+            return await self._load_with_key(key, issuer, keys)
 
-    async def _load_with_key(self, key: Key, issuer: AnyIssuer) -> _Loaded:
+    async def _load_with_key(self, key: Key, issuer: AnyIssuer, keys: AccountKeySecret) -> _Loaded:
         spec, now = issuer.spec.acme, self._clock()
         secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
-        keys = await obtain_account_key(self._kube_api, spec, secrets.namespace)
         self._registry.set_loaded(
             LoadedIssuer(key, *_version(issuer), spec, keys.key, secrets.namespace, former_key=keys.former)
         )
@@ -602,7 +606,7 @@ class IssuerReconciler:
         done = await rotation.carry_out(
             settled.keys,
             url,
-            others=self._elsewhere(key, issuer, url),
+            sharing=key_sharing(issuer, url, self._all(), self._secrets_namespace),
             waiting_since=waiting_since(issuer.status.conditions, now) if self._is_busy(key, url) else None,
         )
         if done.former is not None:
@@ -615,21 +619,8 @@ class IssuerReconciler:
         upkeep = Upkeep.begun(spec, {**secrets.versions, done.keys.name: done.keys.version}, now, done.next_at)
         return _Loaded(account, authority, problems, upkeep, former, done.keys.former)
 
-    def _elsewhere(self, key: Key, issuer: AnyIssuer, account_url: str) -> str | None:
-        """Return another issuer that uses the same key for another account, which a new key would be lost for."""
-        mine, namespace = issuer.spec.acme, self._secrets_namespace(key)
-        for other in (one for store in self._stores.values() for one in store):
-            theirs, account = other.spec.acme, other.status.acme
-            place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
-            if (theirs.private_key_secret_ref, self._secrets_namespace(place)) != (
-                mine.private_key_secret_ref,
-                namespace,
-            ):
-                continue
-            url = account.uri if account is not None else None
-            if url not in {None, account_url} or not same_origin(theirs.server, mine.server):
-                return str(place)
-        return None
+    def _all(self) -> Iterator[AnyIssuer]:
+        return (one for store in self._stores.values() for one in store)
 
     def _is_busy(self, key: Key, account_url: str) -> bool:
         """Whether there are orders of the account whose challenges are being answered."""
