@@ -53,8 +53,6 @@ from certwright.shim.sources import OF_GATEWAYS
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from kubernetes.aio.client.api_client import ApiClient
-
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.response import RecordResponse
     from certwright.handlers.invalid import InvalidObject
@@ -62,6 +60,7 @@ if TYPE_CHECKING:
     from certwright.issuers.left_records import LeftRecord
     from certwright.issuers.rate_limits import Asker
     from certwright.kube.claims import Claims
+    from certwright.kube.login import ApiClient
     from certwright.kube.resource import Resource
     from certwright.mirror.options import Options as MirrorOptions
     from certwright.resources import Certificate

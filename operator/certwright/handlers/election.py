@@ -15,9 +15,8 @@ from certwright.kube.lease import LeaseLock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from kubernetes.aio.client.api_client import ApiClient
-
     from certwright.kube.common_metadata import CommonMetadata
+    from certwright.kube.login import ApiClient
     from certwright.metrics import Metrics
     from certwright.runtime.leadership import Leadership
 

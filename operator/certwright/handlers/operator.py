@@ -26,15 +26,13 @@ from certwright.kube.election import LeadershipLost
 from certwright.kube.heartbeat import Heartbeat
 from certwright.kube.lease import LeaseLock
 from certwright.kube.list_watch import ListWatch, ListWatches, State
-from certwright.kube.login import connect, credentials_of
+from certwright.kube.login import ApiClient, connect, credentials_of
 from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
 from certwright.shim.routes import HTTP_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence
-
-    from kubernetes.aio.client.api_client import ApiClient
 
     from certwright.handlers.kinds import WatchedKind
     from certwright.handlers.options import Options

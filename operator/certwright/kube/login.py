@@ -14,7 +14,7 @@ from kubernetes.aio.config import ConfigException, load_incluster_config
 from certwright.kube.credentials import Credentials
 from certwright.kube.kubeconfig import NoCredentials
 
-__all__ = ["NoCredentials", "connect", "credentials_of", "in_cluster", "in_cluster_url", "own_namespace"]
+__all__ = ["ApiClient", "NoCredentials", "connect", "credentials_of", "in_cluster", "in_cluster_url", "own_namespace"]
 
 SERVICE_ACCOUNT_NAMESPACE: Final = Path("/var/run/secrets/kubernetes.io/serviceaccount/namespace")
 CONNECTIONS: Final = 64
