@@ -63,11 +63,11 @@ class TestTranslation:
             async def request(
                 self,
                 method: str,  # noqa: ARG002 - the protocol's
-                url: str,  # noqa: ARG002
+                url: str,  # noqa: ARG002 - as of `Transport`
                 *,
-                headers: Mapping[str, str],  # noqa: ARG002
-                content: bytes | None = None,  # noqa: ARG002
-                max_bytes: int,  # noqa: ARG002
+                headers: Mapping[str, str],  # noqa: ARG002 - as of `Transport`
+                content: bytes | None = None,  # noqa: ARG002 - as of `Transport`
+                max_bytes: int,  # noqa: ARG002 - as of `Transport`
             ) -> Response:
                 raise raised
 

@@ -212,7 +212,7 @@ class Act:
         actor.apply_issuer()
         actor.apply_certificate()
 
-    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002 - as the base class has it
         """Whether the act can begin; it may do more for that."""
         return found.get("status", {}).get("revision") == 1 and "order" not in found["status"]
 
@@ -223,7 +223,7 @@ class Act:
     def go_on(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> None:
         """Do what the world does meanwhile."""
 
-    def is_ended(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def is_ended(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002 - as the base class has it
         """Whether it is done."""
         status = found.get("status", {})
         return "order" not in status and status.get("revision") == self.revision and "request" not in found["spec"]
@@ -268,7 +268,7 @@ class Issuance(Act):
     def prepare(self, actor: Actor) -> None:
         pass
 
-    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002 - as the base class has it
         return True
 
     def begin(self, actor: Actor) -> None:
@@ -332,7 +332,7 @@ class Rollback(Act):
         actor.apply_issuer()
         actor.apply_certificate(revisionHistoryLimit=3)
 
-    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002 - as the base class has it
         status = found.get("status", {})
         if "request" in found.get("spec", {}) or "order" in status:
             return False
@@ -345,7 +345,7 @@ class Rollback(Act):
     def begin(self, actor: Actor) -> None:
         actor.request(action="Rollback")
 
-    def is_ended(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def is_ended(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002 - as the base class has it
         requests = found["status"].get("requests", ())
         return "request" not in found["spec"] and requests[-1]["id"] == "r-1" and requests[-1]["state"] != "Running"
 
@@ -428,14 +428,14 @@ class RolloverUnderWay(Rollover):
         actor.hide()
         super().prepare(actor)
 
-    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002 - as the base class has it
         return is_waiting(found) and bool(actor.presented())
 
     def begin(self, actor: Actor) -> None:
         super().begin(actor)
         actor.before["presented"] = actor.presented()
 
-    def go_on(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> None:  # noqa: ARG002
+    def go_on(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> None:  # noqa: ARG002 - as the base class has it
         if self.is_rotated(actor, issuer) and (now := actor.presented()) and not now & actor.before["presented"]:
             actor.show()
 
@@ -489,7 +489,7 @@ class Mirrored(Act):
     def prepare(self, actor: Actor) -> None:
         pass
 
-    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002
+    def is_prepared(self, actor: Actor, found: dict[str, Any], issuer: dict[str, Any]) -> bool:  # noqa: ARG002 - as the base class has it
         return True
 
     def begin(self, actor: Actor) -> None:

@@ -32,7 +32,7 @@ class AwaitTurn(Rest):
     is_silent = True
     until: dt.datetime
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002 - as every step has it
         """Look again then."""
         return Result.again_at(self.until, now)
 

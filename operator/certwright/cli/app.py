@@ -28,7 +28,7 @@ add_commands(app, panel=PANEL)
 def run(context: typer.Context) -> None:
     """Run the operator."""
     # Only for the list of commands: `main` starts the operator without importing this module.
-    from certwright.cli.run import main as run_operator  # noqa: PLC0415 - the other commands do not need it
+    from certwright.cli.run import main as run_operator
 
     raise typer.Exit(run_operator(context.args))
 
@@ -52,7 +52,7 @@ def version() -> None:
 @app.command()
 def completion(shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(help="The shell.")]) -> None:
     """Print the completion for a shell; kubectl certwright is completed by kubectl itself."""
-    from certwright.cli.completion import SCRIPTS  # noqa: PLC0415 - the other commands do not need it
+    from certwright.cli.completion import SCRIPTS
 
     typer.echo(SCRIPTS[shell])
 
@@ -60,6 +60,6 @@ def completion(shell: Annotated[Literal["bash", "zsh", "fish"], typer.Argument(h
 @app.command(hidden=True, add_help_option=False, context_settings={"ignore_unknown_options": True})
 def complete(words: Annotated[list[str] | None, typer.Argument()] = None) -> None:
     """Print what may follow, for the completion of a shell."""
-    from certwright.cli.completion import complete as candidates  # noqa: PLC0415 - as above
+    from certwright.cli.completion import complete as candidates
 
     typer.echo(candidates(app, words or [""]))

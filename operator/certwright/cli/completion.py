@@ -151,7 +151,7 @@ def _given(words: Sequence[str], *names: str) -> str | None:
 
 
 def _contexts(words: Sequence[str]) -> list[str]:
-    from certwright.kube.kubeconfig import NoCredentials, context_names  # noqa: PLC0415 - only where it is needed
+    from certwright.kube.kubeconfig import NoCredentials, context_names
 
     with contextlib.suppress(NoCredentials):
         return context_names(_given(words, "--kubeconfig"))
@@ -171,16 +171,16 @@ def _issuers(words: Sequence[str]) -> list[str]:
 
 
 def _dns_providers(_words: Sequence[str]) -> list[str]:
-    from certwright.cli.acme.dns_credentials import all_providers  # noqa: PLC0415 - only where it is needed
+    from certwright.cli.acme.dns_credentials import all_providers
 
     return all_providers()
 
 
 def _folder_names(words: Sequence[str]) -> list[str]:
     """Return the names of the certificates of `certwright acme`; none if their folder cannot be read."""
-    from certwright.cli.acme.certificate_store import CertificateStore  # noqa: PLC0415 - only where it is needed
-    from certwright.cli.acme.session import data_folder  # noqa: PLC0415
-    from certwright.cli.exits import CommandError  # noqa: PLC0415
+    from certwright.cli.acme.certificate_store import CertificateStore
+    from certwright.cli.acme.session import data_folder
+    from certwright.cli.exits import CommandError
 
     given = _given(words, "--dir") or os.environ.get("CERTWRIGHT_ACME_DIR")
     with contextlib.suppress(CommandError, OSError):
@@ -191,9 +191,9 @@ def _folder_names(words: Sequence[str]) -> list[str]:
 
 def _listed(words: Sequence[str], plural: str, *, core: bool = False) -> list[str]:
     """Return names from the API server; none if it is slow, or refuses."""
-    from certwright.cli.cluster.connection import CORE, OURS, Target, session  # noqa: PLC0415 - only where it is needed
-    from certwright.cli.cluster.views import text_at  # noqa: PLC0415
-    from certwright.cli.exits import CommandError  # noqa: PLC0415
+    from certwright.cli.cluster.connection import CORE, OURS, Target, session
+    from certwright.cli.cluster.views import text_at
+    from certwright.cli.exits import CommandError
 
     target = Target(_given(words, "--kubeconfig"), _given(words, "--context"), _given(words, "-n", "--namespace"))
 

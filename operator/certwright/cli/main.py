@@ -23,8 +23,8 @@ def kubectl_complete() -> None:
     """Complete `kubectl certwright`: kubectl 1.26 and later ask `kubectl_complete-certwright` on the PATH."""
     _end_at_ctrl_c()
     import_lean()
-    from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only this command pays for its imports
-    from certwright.cli.completion import complete  # noqa: PLC0415 - as above
+    from certwright.cli.cluster.app import plugin
+    from certwright.cli.completion import complete
 
     with output_may_be_full():
         print(complete(plugin, sys.argv[1:]))
@@ -38,7 +38,7 @@ def _end_at_ctrl_c() -> None:
 
 def _cluster(given: Sequence[str], name: str) -> NoReturn:
     import_lean()
-    from certwright.cli.cluster.app import plugin  # noqa: PLC0415 - only these commands pay for its imports
+    from certwright.cli.cluster.app import plugin
 
     with output_may_be_full():
         plugin(list(given), prog_name=name)
@@ -56,26 +56,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type]  # None: as if it were not there
     if given[:1] == ["run"]:
         import_lean()
-        from certwright.cli.run import main as run  # noqa: PLC0415 - only this command pays for its imports
+        from certwright.cli.run import main as run
 
         raise SystemExit(run(given[1:]))
     if given[:1] == ["solver"]:
-        from certwright.http01.program import main as solve  # noqa: PLC0415 - standard library only
+        from certwright.http01.program import main as solve
 
         raise SystemExit(solve(given[1:]))
     _end_at_ctrl_c()
     if given[:1] == ["acme"]:
         # The models of the CRDs, which the other commands need, are no business of a host without Kubernetes.
-        from certwright.cli.acme.app import acme  # noqa: PLC0415 - as above
+        from certwright.cli.acme.app import acme
 
         acme(given[1:], prog_name="certwright acme")
     if given[:1] == ["dns"]:
-        from certwright.cli.dns.app import dns  # noqa: PLC0415 - as above
+        from certwright.cli.dns.app import dns
 
         dns(given[1:], prog_name="certwright dns")
     if given[:1] and given[0] in CLUSTER_COMMANDS:
         _cluster(given, "certwright")
-    from certwright.cli.app import app  # noqa: PLC0415 - typer and rich stay out of `certwright run`
+    from certwright.cli.app import app
 
     with output_may_be_full():
         app(given)

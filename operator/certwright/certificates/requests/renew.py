@@ -36,7 +36,7 @@ def _wants_certificate(observation: Observation, entry: RequestStatus) -> bool:
     return not is_renewed(observation, entry)
 
 
-def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Outcome | None:  # noqa: ARG001
+def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Outcome | None:  # noqa: ARG001 - as every action has it
     secret, status = observation.secret, observation.status
     if secret is not None and secret.certificate is not None and is_renewed(observation, entry):
         ends = rfc3339(secret.certificate.not_after)

@@ -39,7 +39,7 @@ def _refusal(observation: Observation, request: RequestSpec) -> str | None:
     return None
 
 
-def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Outcome | None:  # noqa: ARG001
+def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Outcome | None:  # noqa: ARG001 - as every action has it
     revocation = revocation_for(observation, entry)
     if revocation is None:
         unrevocable = observation.memory.unrevocable

@@ -28,11 +28,11 @@ def _refusal(observation: Observation, request: RequestSpec) -> str | None:  # n
     return None
 
 
-def _wants_certificate(observation: Observation, entry: RequestStatus) -> bool:  # noqa: ARG001
+def _wants_certificate(observation: Observation, entry: RequestStatus) -> bool:  # noqa: ARG001 - as every action has it
     return False
 
 
-def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Outcome | None:  # noqa: ARG001
+def _outcome(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Outcome | None:  # noqa: ARG001 - as every action has it
     secret = observation.secret
     mark = secret.rolled_back if secret is not None else None
     if secret is None or secret.certificate is None or mark is None or mark.request_id != entry.id:

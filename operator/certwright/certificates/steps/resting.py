@@ -102,7 +102,7 @@ class RestUntil(Rest):
 
     until: dt.datetime
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002 - as every step has it
         """Look again then."""
         return Result.again_at(self.until, now)
 
@@ -115,7 +115,7 @@ class Sleep(RestUntil):
         until: When to look again.
     """
 
-    def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002
+    def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002 - as every step has it
         """Say in the status when that is."""
         return observation.with_order(next_look_time=self.until)
 
@@ -229,7 +229,7 @@ class Refuse(Rest):
         """Say why."""
         return _say(observation, tools, self.reason, self.message)
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002 - as every step has it
         """Look again soon at first, then once a minute, if what stands in the way may go without an event."""
         if not _may_change_unseen(observation, self.reason):
             return Result.ON_EVENT
@@ -303,7 +303,7 @@ class LookAgain(Rest):
 
     is_silent: ClassVar[bool] = True
 
-    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002
+    def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002 - as every step has it
         """Look again at once."""
         return Result.again_in(0)
 

@@ -72,8 +72,8 @@ def register(
     agree_tos: AgreeTos = False,
 ) -> None:
     """Register an account with a CA, or find the existing one."""
-    from certwright.cli.acme.account import NewAccount, register  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.account import NewAccount, register
+    from certwright.cli.acme.runner import run
 
     new = NewAccount(agree_tos, tuple(email or ()), eab_kid, eab_hmac_file, eab_algorithm, key_algorithm)
     run(common, "register", lambda session: register(session, new, restore))
@@ -92,8 +92,8 @@ def account(
     agree_tos: Annotated[bool, typer.Option("--agree-tos", help="Agree to the current terms of service.")] = False,
 ) -> None:
     """Show the account, change its contacts or export its credentials."""
-    from certwright.cli.acme.account import show  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.account import show
+    from certwright.cli.acme.runner import run
 
     contacts = tuple(email or ())
     run(common, "account", lambda session: show(session, contacts, clear=no_email, agree=agree_tos, export=export))
@@ -324,9 +324,9 @@ def issue(
     agree_tos: Annotated[bool, _new_account("--agree-tos", help="Agree to the CA's terms of service.")] = False,
 ) -> None:
     """Issue a certificate and save its settings for renewal."""
-    from certwright.cli.acme.account import NewAccount  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.issue import IssueOptions, issue  # noqa: PLC0415
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.account import NewAccount
+    from certwright.cli.acme.issue import IssueOptions, issue
+    from certwright.cli.acme.runner import run
 
     validation = SolverSettings(
         solvers=tuple(solver or ()),
@@ -414,8 +414,8 @@ def renew(
     ignore_rate_limits: IgnoreRateLimits = False,
 ) -> None:
     """Renew certificates that are due, as the CA suggests or with a third of the lifetime left. Run it twice a day."""
-    from certwright.cli.acme.renew import RenewOptions, renew  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.renew import RenewOptions, renew
+    from certwright.cli.acme.runner import run
 
     options = RenewOptions(
         names=tuple(certificates or ()),
@@ -446,8 +446,8 @@ def revoke(
     ] = False,
 ) -> None:
     """Revoke a certificate, with the account that issued it or with its own key."""
-    from certwright.cli.acme.revoke import revoke  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.revoke import revoke
+    from certwright.cli.acme.runner import run
 
     run(common, "revoke", lambda session: revoke(session, certificate, reason=reason, key_file=key, own_key=own_key))
 
@@ -465,8 +465,8 @@ def rollover(
     ] = None,
 ) -> None:
     """Replace the account key. If interrupted, the next run asks the CA which key the account has."""
-    from certwright.cli.acme.account import rollover  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.account import rollover
+    from certwright.cli.acme.runner import run
 
     run(common, "rollover", lambda session: rollover(session, key_algorithm))
 
@@ -475,8 +475,8 @@ def deactivate(
     common: Common, *, yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False
 ) -> None:
     """Deactivate the account permanently."""
-    from certwright.cli.acme.account import deactivate  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.account import deactivate
+    from certwright.cli.acme.runner import run
 
     run(common, "deactivate", lambda session: deactivate(session, yes=yes))
 
@@ -487,8 +487,8 @@ def discover(
     profile: Annotated[str | None, typer.Option("--profile", help="One of the CA's profiles.")] = None,
 ) -> None:
     """Show which challenges a CA offers. Places an order, which counts against the CA's rate limits."""
-    from certwright.cli.acme.lookup import discover  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.lookup import discover
+    from certwright.cli.acme.runner import run
 
     run(common, "discover", lambda session: discover(session, tuple(names), profile))
 
@@ -503,8 +503,8 @@ def info(
     ] = None,
 ) -> None:
     """Show a CA, a certificate, or the accounts and certificates in the folder."""
-    from certwright.cli.acme.lookup import info  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.lookup import info
+    from certwright.cli.acme.runner import run
 
     run(common, "info", lambda session: info(session, what))
 
@@ -514,8 +514,8 @@ def ari(
     certificate: Annotated[str, typer.Argument(help="A certificate: its name in the folder, or a file.")],
 ) -> None:
     """Ask when the CA wants a certificate renewed (ACME renewal information, RFC 9773)."""
-    from certwright.cli.acme.lookup import renewal_info  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.lookup import renewal_info
+    from certwright.cli.acme.runner import run
 
     run(common, "ari", lambda session: renewal_info(session, certificate))
 
@@ -526,8 +526,8 @@ def list_certificates(
     only_names: Annotated[bool, typer.Option("--names", help="Print only the names, one per line.")] = False,
 ) -> None:
     """List the certificates in the folder."""
-    from certwright.cli.acme.manage import list_certificates  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.manage import list_certificates
+    from certwright.cli.acme.runner import run
 
     run(common, "list", lambda session: list_certificates(session, only_names=only_names))
 
@@ -539,8 +539,8 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask for confirmation.")] = False,
 ) -> None:
     """Delete certificates, with keys and settings, from the folder. They are not revoked."""
-    from certwright.cli.acme.manage import delete  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
+    from certwright.cli.acme.manage import delete
+    from certwright.cli.acme.runner import run
 
     run(common, "delete", lambda session: delete(session, certificates, yes=yes))
 
@@ -590,9 +590,9 @@ def reconfigure(
     **given: Any,
 ) -> None:
     """Change saved settings: names, validation, deployment. What is not given stays; an empty text unsets it."""
-    from certwright.cli.acme.manage import Changes, reconfigure  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.acme.runner import run  # noqa: PLC0415
-    from certwright.cli.acme.solver_settings import anchored, anchored_file  # noqa: PLC0415
+    from certwright.cli.acme.manage import Changes, reconfigure
+    from certwright.cli.acme.runner import run
+    from certwright.cli.acme.solver_settings import anchored, anchored_file
 
     def changed(fields: dict[str, str]) -> dict[str, Any]:
         return {field: _saved(given[name]) for name, field in fields.items() if given[name] not in (None, [])}
@@ -650,7 +650,7 @@ reconfigure = _with_settings(reconfigure)
 def print_version(wanted: bool) -> None:  # noqa: FBT001 - typer's own form of a callback
     """Print the version, and end."""
     if wanted:
-        from importlib.metadata import version  # noqa: PLC0415 - only what runs is loaded
+        from importlib.metadata import version
 
         typer.echo(f"certwright {version('certwright')}")
         raise typer.Exit

@@ -55,7 +55,7 @@ def load_config(name: str, path: Path | None, warn_of_readers: Callable[[Path], 
         UsageError: The fields are not those of the provider; the message names field and file, and shows no value.
         DnsError: A credential cannot be used.
     """
-    from certwright.resources.dns_providers.fields import (  # noqa: PLC0415 - most commands need no models
+    from certwright.resources.dns_providers.fields import (
         InvalidSettings,
         Settings,
         name_in_issuer,
@@ -124,7 +124,7 @@ def _each_once(pairs: list[tuple[str, Any]]) -> _Values:
 
 
 def _yaml(text: str) -> Any:
-    import yaml  # noqa: PLC0415 - only where there is such a file
+    import yaml
 
     class Loader(yaml.SafeLoader):
         """Refuses what YAML has and settings have no use for: a field twice, and aliases, which can grow a file."""
@@ -164,7 +164,7 @@ def _from_environment(name: str) -> tuple[_Values, Callable[[str], str]]:
 
 def variables_of(name: str) -> Mapping[str, str]:
     """Return the fields that a provider takes from the environment: the ends of the variables, and the fields."""
-    from certwright.resources.dns_providers.fields import fields_of, provider_models  # noqa: PLC0415 - as above
+    from certwright.resources.dns_providers.fields import fields_of, provider_models
 
     found: dict[str, str] = {}
     fields = fields_of(provider_models()[name])
@@ -187,6 +187,6 @@ def without_secrets(environment: Mapping[str, str]) -> dict[str, str]:
 
 def all_providers() -> list[str]:
     """Return the names of all providers, as they are in an Issuer."""
-    from certwright.resources.dns_providers.fields import name_in_issuer  # noqa: PLC0415 - as above
+    from certwright.resources.dns_providers.fields import name_in_issuer
 
     return sorted((name_in_issuer(name) for name in PROVIDERS), key=str.lower)

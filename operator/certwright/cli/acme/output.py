@@ -44,8 +44,8 @@ class Output:
         if self._quiet or not sys.stderr.isatty():
             yield
             return
-        from rich.console import Console  # noqa: PLC0415 - only on a terminal
-        from rich.markup import escape  # noqa: PLC0415
+        from rich.console import Console
+        from rich.markup import escape
 
         self._console = Console(stderr=True, highlight=False)
         self._status = self._console.status(escape(self._step or "Working"))
@@ -98,7 +98,7 @@ class Output:
             if self._status is None or self._console is None:
                 print(f"{label}{text}", file=sys.stderr, flush=True)
                 return
-            from rich.text import Text  # noqa: PLC0415
+            from rich.text import Text
 
             self._console.print(Text.assemble((bullet, "cyan"), (label, style), text), soft_wrap=True)
             if bullet:

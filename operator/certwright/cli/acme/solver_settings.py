@@ -259,7 +259,7 @@ def parse_record_options(settings: SolverSettings) -> Mapping[str, RecordOptions
 
 
 def _record_zone(text: str) -> str:
-    from certwright.dns import InvalidName, normalise  # noqa: PLC0415 - only where it is needed
+    from certwright.dns import InvalidName, normalise
 
     try:
         return normalise(text)
@@ -268,7 +268,7 @@ def _record_zone(text: str) -> str:
 
 
 def _record_ttl(text: str) -> int:
-    from certwright.resources.dns01 import MAX_TTL  # noqa: PLC0415 - only where it is needed
+    from certwright.resources.dns01 import MAX_TTL
 
     # A number with more digits is too long, however many: Python refuses thousands with an error of its own.
     seconds = int(text) if text.isascii() and text.isdigit() and len(text) <= len(str(MAX_TTL)) else 0

@@ -36,6 +36,6 @@ add_commands(plugin)
 @plugin.command()
 def version() -> None:
     """Print the version of this command."""
-    from importlib.metadata import version as installed_version  # noqa: PLC0415 - the other commands do not need it
+    from importlib.metadata import version as installed_version
 
     typer.echo(installed_version("certwright"))

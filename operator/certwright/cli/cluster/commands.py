@@ -51,7 +51,7 @@ def status(
 
     With one NAME everything about it: Secret, issuer, order, challenges, requests and Events, as a tree.
     """
-    from certwright.cli.cluster import status as of  # noqa: PLC0415 - see above
+    from certwright.cli.cluster import status as of
 
     selection = selection_of(names, selector, issuer, all_namespaces=all_namespaces)
     _run(of.status(access.target, selection, form=_form(output), watch=watch, with_calendar=calendar))
@@ -68,7 +68,7 @@ def explain(
 
     NAME is a Certificate; issuer/NAME and clusterissuer/NAME are issuers.
     """
-    from certwright.cli.cluster import status as of  # noqa: PLC0415 - see above
+    from certwright.cli.cluster import status as of
 
     _run(of.explain(access.target, names, form=_form(output), watch=watch))
 
@@ -84,7 +84,7 @@ def renew(
     ] = None,
 ) -> None:
     """Have Certificates renewed now, or one after another."""
-    from certwright.cli.cluster.requests import Ask, parse_rate  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.requests import Ask, parse_rate
 
     _request(access, which.selection, asking, lambda: Ask("Renew", interval=parse_rate(rate)))
 
@@ -100,7 +100,7 @@ def revoke(
     all_namespaces: AllNamespaces = False,
 ) -> None:
     """Have the certificates in the Secrets revoked by their CA. This cannot be undone."""
-    from certwright.cli.cluster.requests import REVOKE_WARNINGS, Ask  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.requests import REVOKE_WARNINGS, Ask
 
     selection = selection_of(names, selector, issuer, all_namespaces=all_namespaces)
     _request(access, selection, asking, lambda: Ask("Revoke", reason, warnings=REVOKE_WARNINGS))
@@ -118,7 +118,7 @@ def rollback(
     all_namespaces: AllNamespaces = False,
 ) -> None:
     """Have an earlier certificate put back into the Secret."""
-    from certwright.cli.cluster.requests import Ask  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.requests import Ask
 
     selection = selection_of(names, selector, None, all_namespaces=all_namespaces)
     _request(access, selection, asking, lambda: Ask("Rollback", revision=revision))
@@ -141,7 +141,7 @@ def check(
     output: Report = "table",
 ) -> None:
     """Check the CRDs, the operator, rights, issuers, and what can be reached from here."""
-    from certwright.cli.cluster import check as of  # noqa: PLC0415 - see above
+    from certwright.cli.cluster import check as of
 
     _run(of.check(access.target, operator_namespace=operator_namespace, form=_form(output)))
 
@@ -187,10 +187,10 @@ def migrate(
 
     The steps are --apply, --finish and --back. Each can be repeated, and goes on where it was interrupted.
     """
-    from certwright.cli.cluster.exits import ExitCode  # noqa: PLC0415 - see above
-    from certwright.cli.cluster.migrate import How  # noqa: PLC0415 - see above
-    from certwright.cli.cluster.migrate import migrate as of  # noqa: PLC0415 - see above
-    from certwright.cli.exits import CommandError  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.exits import ExitCode
+    from certwright.cli.cluster.migrate import How
+    from certwright.cli.cluster.migrate import migrate as of
+    from certwright.cli.exits import CommandError
 
     async def command() -> "ExitCode":
         steps = [name for name, given in (("apply", apply), ("finish", finish), ("back", back)) if given]
@@ -228,14 +228,14 @@ COMMANDS: Final = (
 
 
 def _run(command: Coroutine[Any, Any, "ExitCode"]) -> None:
-    from certwright.cli.cluster.runner import run  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.runner import run
 
     raise typer.Exit(run(command))
 
 
 def _request(access: Access, selection: "Selection", asking: Asking, ask: Callable[[], "Ask"]) -> None:
     """Ask the operator for something. What is wrong with an option is told as an error of the command."""
-    from certwright.cli.cluster.requests import request  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.requests import request
 
     async def command() -> "ExitCode":
         how = replace(
@@ -247,7 +247,7 @@ def _request(access: Access, selection: "Selection", asking: Asking, ask: Callab
 
 
 def _set_paused(access: Access, which: Which, *, paused: bool, yes: bool) -> None:
-    from certwright.cli.cluster import requests as of  # noqa: PLC0415 - see above
+    from certwright.cli.cluster import requests as of
 
     _run(of.set_paused(access.target, which.selection, paused=paused, yes=yes))
 
@@ -257,8 +257,8 @@ def _form(output: str) -> "Format":
 
 
 def _duration(text: str) -> dt.timedelta:
-    from certwright.cli.cluster.exits import ExitCode  # noqa: PLC0415 - see above
-    from certwright.cli.exits import CommandError  # noqa: PLC0415 - see above
+    from certwright.cli.cluster.exits import ExitCode
+    from certwright.cli.exits import CommandError
 
     unit = {"s": "seconds", "m": "minutes", "h": "hours"}.get(text[-1:])
     if unit is None or not text[:-1].isdecimal() or not 0 < int(text[:-1]) <= _LONGEST_TIMEOUT:

@@ -69,7 +69,7 @@ class Access:
     @property
     def target(self) -> "Target":
         """What the commands take."""
-        from certwright.cli.cluster.connection import Target  # noqa: PLC0415 - only what runs is loaded
+        from certwright.cli.cluster.connection import Target
 
         return Target(self.kubeconfig, self.context, self.namespace)
 
@@ -111,6 +111,6 @@ def selection_of(
     everything: bool = False,
 ) -> "Selection":
     """Return what selects Certificates, from the values of the options."""
-    from certwright.cli.cluster.selection import Selection  # noqa: PLC0415 - only what runs is loaded
+    from certwright.cli.cluster.selection import Selection
 
     return Selection(tuple(names or ()), selector, issuer, everything, all_namespaces)

@@ -85,7 +85,7 @@ def as_text(whole: Mapping[str, Any], form: Format) -> str:
     """Return a document as JSON or YAML, all of it ASCII: what is not printable is escaped."""
     if form == "json":
         return json.dumps(whole, indent=2)
-    import yaml  # noqa: PLC0415 - only for this format
+    import yaml
 
     text: str = yaml.safe_dump(json.loads(json.dumps(whole)), sort_keys=False, allow_unicode=False)
     return text.rstrip("\n")

@@ -39,8 +39,8 @@ class Screen:
         if not self._is_terminal:
             yield
             return
-        from rich.console import Console  # noqa: PLC0415 - only on a terminal
-        from rich.live import Live  # noqa: PLC0415
+        from rich.console import Console
+        from rich.live import Live
 
         with Live(console=Console(highlight=False), auto_refresh=False, vertical_overflow="ellipsis") as self._live:
             yield
@@ -75,7 +75,7 @@ class Screen:
             self._write(f"{dt.datetime.now(dt.UTC):%H:%M:%S}  {text}")
 
     def _draw(self, live: Live) -> None:
-        from rich.text import Text  # noqa: PLC0415 - only on a terminal
+        from rich.text import Text
 
         # What is new comes first: a terminal may have fewer lines than the picture.
         lines = [self._trouble, *self._picture] if self._trouble else self._picture

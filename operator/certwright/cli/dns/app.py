@@ -35,8 +35,8 @@ def list_providers(
     debug: Debug = False,
 ) -> None:
     """List the DNS providers and the fields of their credentials."""
-    from certwright.cli.acme.runner import Shown, run_plain  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.dns.listing import list_providers as show  # noqa: PLC0415
+    from certwright.cli.acme.runner import Shown, run_plain
+    from certwright.cli.dns.listing import list_providers as show
 
     run_plain("list", lambda _: show(provider), Shown(as_json=as_json, quiet=quiet, debug=debug))
 
@@ -108,9 +108,9 @@ def check(
     debug: Debug = False,
 ) -> None:
     """Check credentials: find the zone, create a test record, look for it on the name servers, remove it."""
-    from certwright.cli.acme.runner import Shown, run_plain  # noqa: PLC0415 - only what runs is loaded
-    from certwright.cli.dns.check import CheckOptions  # noqa: PLC0415
-    from certwright.cli.dns.check import check as run_check  # noqa: PLC0415
+    from certwright.cli.acme.runner import Shown, run_plain
+    from certwright.cli.dns.check import CheckOptions
+    from certwright.cli.dns.check import check as run_check
 
     options = CheckOptions(
         provider=provider,

@@ -62,13 +62,13 @@ async def check_authorities(connected: Session, issuers: Sequence[IssuerView], o
 async def _way_of(connected: Session, issuer: IssuerView, operator: Operator) -> Way | Result:
     """Return how an issuer reaches its CA, or what keeps that from being known."""
     # Only for this command: the models take a tenth of a second to load.
-    from certwright.failures import IssuanceError  # noqa: PLC0415
-    from certwright.issuers.connection import authority_of  # noqa: PLC0415
-    from certwright.issuers.credentials import SecretReader  # noqa: PLC0415
-    from certwright.kube.api import KubeApi  # noqa: PLC0415
-    from certwright.resources import ClusterIssuer, InvalidResource, Issuer  # noqa: PLC0415
-    from certwright.resources.group import GROUP, VERSION  # noqa: PLC0415
-    from certwright.runtime.key import Key  # noqa: PLC0415
+    from certwright.failures import IssuanceError
+    from certwright.issuers.connection import authority_of
+    from certwright.issuers.credentials import SecretReader
+    from certwright.kube.api import KubeApi
+    from certwright.resources import ClusterIssuer, InvalidResource, Issuer
+    from certwright.resources.group import GROUP, VERSION
+    from certwright.runtime.key import Key
 
     name = f"CA of {issuer.label}"
     try:
@@ -113,9 +113,9 @@ async def check_authority(way: Way, *, allow_loopback: bool = True) -> Result:
         way: The CA, and how to reach it.
         allow_loopback: Whether it, or its proxy, may be on this machine.
     """
-    from certwright.acme import AcmeError, AcmeServer  # noqa: PLC0415 - only for this command
-    from certwright.http.addresses import AddressPolicy  # noqa: PLC0415
-    from certwright.issuers.authorities import transport_of  # noqa: PLC0415
+    from certwright.acme import AcmeError, AcmeServer
+    from certwright.http.addresses import AddressPolicy
+    from certwright.issuers.authorities import transport_of
 
     name = f"CA {printable(way.authority.server, 200)}"
     by = "".join(f", {printable(one, 300)}" for one in way.by)

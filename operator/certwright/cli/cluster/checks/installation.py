@@ -66,7 +66,7 @@ async def _clock(connected: Session) -> Result:
 
 async def check_crds(connected: Session) -> list[Result]:
     """Tell whether the CRDs are there, and are those of this version."""
-    from certwright.resources.crd import custom_resource_definitions  # noqa: PLC0415 - takes a third of a second
+    from certwright.resources.crd import custom_resource_definitions
 
     results = []
     for wanted in custom_resource_definitions():

@@ -71,9 +71,9 @@ def _name_servers(issuers: Sequence[IssuerView]) -> list[Any]:
 
 async def check_name_server(text: str) -> Result:
     """Tell whether a DNS server answers from here; any answer will do."""
-    from certwright.dns import DnsError  # noqa: PLC0415 - only for this command
-    from certwright.dns.endpoint import Server  # noqa: PLC0415
-    from certwright.dns.query import Questioner  # noqa: PLC0415
+    from certwright.dns import DnsError
+    from certwright.dns.endpoint import Server
+    from certwright.dns.query import Questioner
 
     name = f"DNS server {printable(text, 200)}"
     try:
