@@ -62,8 +62,6 @@ TOOLS = {
 }
 # All that a bed without a node needs.
 PLAIN_TOOLS = ("named",)
-# Name servers that only their own tests start.
-NAME_SERVERS = ("pdns_server", "knotd")
 NODE_TOOLS = ("runc", "host-local", "buildah", "nft", "conntrack", "ip")
 NETWORK_POLICY_TOOLS = ("iptables", "ipset")
 MORE_FOLDERS = "/usr/sbin:/usr/local/sbin:/sbin:/usr/lib/cni:/opt/cni/bin"

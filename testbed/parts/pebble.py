@@ -72,14 +72,6 @@ class Pebble(Part):
         """
         return self._manage(f"/roots/{number}")
 
-    def intermediate_pem(self, number: int = 0) -> bytes:
-        """Return the PEM of the intermediate that it issues from.
-
-        Raises:
-            CommandFailed: there is no such intermediate.
-        """
-        return self._manage(f"/intermediates/{number}")
-
     def certificate_status(self, serial: int) -> dict[str, object]:
         """Return what it knows of the certificate with this serial number: Certificate, Serial, Status.
 

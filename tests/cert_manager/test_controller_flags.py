@@ -19,7 +19,8 @@ def test_flags_are_read_in_every_form_of_go() -> None:
             "--enable-certificate-owner-ref",
             "--dns01-recursive-nameservers=192.0.2.1:53,192.0.2.2:53",
             "--dns01-recursive-nameservers-only=false",
-            "-default-issuer-name=le",
+            "-config=/etc/config.yaml",
+            "--default-issuer-name=le",
         ],
         "cert-manager",
     )
@@ -28,7 +29,7 @@ def test_flags_are_read_in_every_form_of_go() -> None:
         leader_election_namespace="leases",
         enable_certificate_owner_ref=True,
         dns01_recursive_nameservers="192.0.2.1:53,192.0.2.2:53",
-        default_issuer_name="le",
+        config="/etc/config.yaml",
     )
     assert found.nameservers == ["192.0.2.1:53", "192.0.2.2:53"]
 

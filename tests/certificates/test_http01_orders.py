@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 OPTIONS = Http01Options(image="certwright:1", responder_address="192.0.2.1")
 CLASS = {"http01": {"ingress": {"ingressClassName": "nginx"}}}
 EDIT = {"http01": {"ingress": {"name": "front"}}}
-OTHER_POD = {"http01": {"ingress": {"ingressClassName": "nginx", "podTemplate": {"spec": {"priorityClassName": "x"}}}}}
 RULES = [{"host": "a.example.test", "http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": {}}]}}]
 
 

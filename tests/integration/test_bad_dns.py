@@ -30,7 +30,6 @@ NEGATIVE_SECONDS: Final = 600
 ZONES: Final = ("stale.test", "failing.test", "lame.test")
 BOGUS: Final = "bogus.test"
 DNSSEC: Final = "the DNSSEC of the zone is broken"
-NOTIFY: Final = "\n    notify: second"
 
 
 def zone(name: str) -> str:

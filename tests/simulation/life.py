@@ -119,7 +119,6 @@ class Life:
     marks: list[tuple[float, str]] = field(default_factory=list)
     called_back_left: list[str] = field(default_factory=list)
     by_ca: dict[str, tuple[int, int]] = field(default_factory=dict)
-    last_first: float = 0.0
 
     @property
     def is_good(self) -> bool:
@@ -397,7 +396,6 @@ class Simulation:
         self._ends[key], self._begins[key] = leaf.not_valid_after_utc, leaf.not_valid_before_utc
         if key not in self._first:
             self._first[key] = now
-            self.life.last_first = self.world.loop.time() / DAY
 
     def _judged(self) -> Life:
         life, end = self.life, self.world.true_now

@@ -27,8 +27,6 @@ class ControllerFlags:
         enable_certificate_owner_ref: Whether a Secret goes with its Certificate.
         dns01_recursive_nameservers: The resolvers that it looks for records with, separated by commas.
         dns01_recursive_nameservers_only: Whether it asks those alone, and no authoritative server.
-        default_issuer_name: For Ingresses with ``kubernetes.io/tls-acme``.
-        default_issuer_kind: Its kind.
         config: The file with further settings; empty if there is none.
     """
 
@@ -37,8 +35,6 @@ class ControllerFlags:
     enable_certificate_owner_ref: bool = False
     dns01_recursive_nameservers: str = ""
     dns01_recursive_nameservers_only: bool = False
-    default_issuer_name: str = ""
-    default_issuer_kind: str = "Issuer"
     config: str = ""
 
     @classmethod

@@ -15,7 +15,6 @@ TESTS: Final = Path(__file__).parents[2]
 SUITE: Final = "dns/providers/conformance/suite.py"
 AWS: Final = "dns/providers/test_route53.py"
 KEYS: Final = "dns/providers/test_route53_credentials.py"
-ENDLESS: Final = "dns/providers/test_endless_lists.py"
 ORDERS: Final = "certificates/test_dns01_orders.py"
 DIGITALOCEAN: Final = "dns/providers/test_digitalocean.py"
 

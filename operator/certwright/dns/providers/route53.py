@@ -336,16 +336,6 @@ def _public_zones(page: Element) -> Iterator[HostedZone]:
             yield HostedZone(zone_id, name)
 
 
-def _next_zone(page: Element) -> dict[str, str]:
-    """Return where a list of zones goes on; empty if it does not."""
-    if text_of(page, "IsTruncated") != "true":
-        return {}
-    return {
-        "dnsname": text_of(page, "NextDNSName"),
-        "hostedzoneid": _bare(text_of(page, "NextHostedZoneId")) or "",
-    }
-
-
 def _bare(text: str) -> str | None:
     found = _ID.fullmatch(text)
     return found[1] if found else None
