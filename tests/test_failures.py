@@ -115,6 +115,18 @@ def test_the_trust_that_is_missing_is_named_where_it_belongs() -> None:
 
 
 @pytest.mark.parametrize(
+    ("terms", "is_named"),
+    [("https://ca.test/terms/2", True), ("javascript:alert(1)", False), (f"https://ca.test/{'t' * 600}", False)],
+)
+def test_terms_to_agree_to_are_named_with_the_field_that_agrees_to_them(terms: str, *, is_named: bool) -> None:
+    said = acme.Problem(type="urn:ietf:params:acme:error:userActionRequired", detail="new terms")
+    error = acme.UserActionRequired(said, action="newOrder", url=URL, status=403, terms_of_service=terms)
+    message = classify(error, NOW).message
+    assert (f"spec.acme.acceptedTerms to {terms}." in message) is is_named
+    assert "javascript" not in message
+
+
+@pytest.mark.parametrize(
     ("error", "not_before"),
     [
         (problem(acme.RateLimited, status=429), NOW + dt.timedelta(hours=1)),

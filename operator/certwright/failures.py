@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, Literal
 
 from certwright import acme, dns, pki
 from certwright.challenges.errors import PersistentRecordMissing
+from certwright.http.url import page_url
 from certwright.http01.errors import SolverError
 from certwright.kube import errors as kube
 from certwright.kube.refusals import advice
@@ -29,6 +30,8 @@ UNSAID_RATE_LIMIT: Final = dt.timedelta(hours=1)
 LONGEST_ASKED: Final = dt.timedelta(hours=1)
 """A longer Retry-After is believed of a rate limit only: a gateway in trouble may say anything."""
 USER_ACTION_PAUSE: Final = dt.timedelta(hours=6)
+MAX_TERMS: Final = 512
+"""The longest URL that `spec.acme.acceptedTerms` holds."""
 
 
 FailureKind = Literal["transient", "attempt", "account", "order"]
@@ -240,7 +243,9 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             until = error.retry_at or now + (asked or UNSAID_RATE_LIMIT)
             return Failure("RateLimited", message, "transient", until)
         case acme.UserActionRequired():
-            return Failure("UserActionRequired", message, "transient", not_before or now + USER_ACTION_PAUSE)
+            return Failure(
+                "UserActionRequired", _with_terms(error, message), "transient", not_before or now + USER_ACTION_PAUSE
+            )
         case acme.ProblemError():
             if error.status == HTTPStatus.NOT_FOUND:
                 return Failure("OrderGone", message, "order", not_before)
@@ -270,6 +275,17 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             return Failure("CAMalformedResponse", message, "transient", not_before)
         case _:
             return Failure("ACMEFailed", message, "transient", not_before)
+
+
+def _with_terms(error: acme.UserActionRequired, message: str) -> str:
+    """Say how to agree to the CA's terms without a browser, if it names them."""
+    terms = page_url(error.terms_of_service)
+    if terms is None or len(terms) > MAX_TERMS:
+        return message
+    return (
+        f"{message}. If the CA wants you to agree to its terms of service, read them, and set the issuer's "
+        f"spec.acme.acceptedTerms to {terms}"
+    )
 
 
 _ACME_REASONS: Final[dict[type[acme.ProblemError], Reason]] = {

@@ -68,6 +68,7 @@ class Bench:
         self.budgets = self.full_budgets()
         self.lost: list[Key] = []
         self.refused: list[tuple[Key, str]] = []
+        self.action_required: list[Key] = []
         self.forgotten: list[str] = []
         self.passes = 0
         self.rival: Rival | None = None
@@ -132,6 +133,7 @@ class Bench:
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
             account_refused=lambda key, why: self.refused.append((key, why)),
+            action_required=self.action_required.append,
             rival_of=lambda _certificate: self.rival,
         )
 

@@ -122,3 +122,24 @@ async def test_a_request_that_is_malformed_while_the_account_is_fine_counts(
     monkeypatch.setattr(bench.ca, "new_order", refused)
     await bench.look()
     assert (bench.lost, bench.refused, bench.status.failed_attempts) == ([], [], 1)
+
+
+async def test_terms_that_are_to_be_agreed_to_are_told_to_the_issuer_and_an_agreement_goes_on_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = acme.Problem(type="urn:ietf:params:acme:error:userActionRequired", detail="new terms")
+    terms = "https://ca.test/terms/2"
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        raise acme.UserActionRequired(said, action="newOrder", url=terms, status=403, terms_of_service=terms)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.ca, "new_order", refused)
+        await bench.look()
+        assert bench.action_required == [CA]
+        assert terms in bench.condition(ISSUING).message
+        assert bench.status.failed_attempts == 0
+    bench.ready()
+    bench.reconciler.issuer_changed(WEB)
+    await bench.run(60)
+    assert bench.condition().status == "True", "not after the six hours that a person is given"

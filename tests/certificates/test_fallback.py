@@ -56,6 +56,7 @@ class TwoIssuers(Bench):
             look_at_issuer=lambda _: None,
             account_lost=self.lost.append,
             account_refused=lambda key, why: self.refused.append((key, why)),
+            action_required=self.action_required.append,
             circuits=self.circuits,
             alternatives_wanted=self.wanted.append,
         )

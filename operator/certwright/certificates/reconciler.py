@@ -114,6 +114,7 @@ class CertificateReconciler:
         look_at_issuer: Asks for a look at an issuer that is not loaded yet.
         account_lost: Told when a CA does not know an issuer's account any more.
         account_refused: Told when a CA does not let it do anything any more, and what the CA said.
+        action_required: Told when a CA wants its owner to do something first, such as to agree to its terms.
         circuits: Which issuers' CAs work.
         alternatives_wanted: Asks for a look at all Certificates that list an issuer and others.
         rival_of: Returns what of cert-manager keeps a Certificate from its Secret.
@@ -128,6 +129,7 @@ class CertificateReconciler:
         look_at_issuer: Callable[[Key], None],
         account_lost: Callable[[Key], None],
         account_refused: Callable[[Key, str], None],
+        action_required: Callable[[Key], None],
         circuits: Circuits | None = None,
         alternatives_wanted: Callable[[Key], None] | None = None,
         rival_of: Callable[[Certificate], Rival | None] = lambda _certificate: None,
@@ -140,6 +142,7 @@ class CertificateReconciler:
         self._look_at_issuer = look_at_issuer
         self._account_lost = account_lost
         self._account_refused = account_refused
+        self._action_required = action_required
         self._circuits = circuits or Circuits()
         self._alternatives_wanted = alternatives_wanted or (lambda _key: None)
         self._passwords = PasswordVersions()
@@ -602,6 +605,8 @@ class CertificateReconciler:
 
     def _failed(self, observation: Observation, step: Act, failure: Failure) -> Observation:
         observation = after_failure(observation, self._tools, step, failure)
+        if failure.reason == "UserActionRequired":
+            self._action_required(observation.issuer_key)
         if failure.kind != "account":
             return observation
         issuer = observation.issuer_key

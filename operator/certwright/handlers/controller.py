@@ -219,6 +219,7 @@ class Controller:
             look_at_issuer=self.manager.wake,
             account_lost=self._account_lost,
             account_refused=self._account_refused,
+            action_required=self._action_required,
             circuits=self.circuits,
             alternatives_wanted=self._wake_those_with_alternatives,
             rival_of=self.guard.rival_of if self.guard is not None else no_rival,
@@ -437,6 +438,10 @@ class Controller:
 
     def _account_refused(self, issuer: Key, why: str) -> None:
         self._issuer_reconciler.account_refused(issuer, why)
+        self.manager.wake(issuer)
+
+    def _action_required(self, issuer: Key) -> None:
+        self._issuer_reconciler.action_required(issuer)
         self.manager.wake(issuer)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import (
@@ -18,7 +18,7 @@ from certwright.acme import (
 )
 from certwright.failures import IssuanceError
 from certwright.http.url import same_origin
-from certwright.issuers.ca_offer import offer_of, terms_of
+from certwright.issuers.ca_offer import Terms, current_directory, offer_of, terms_of
 from certwright.resources import AcmeIssuerStatus, KeyRotationStatus
 from certwright.text import listed
 
@@ -39,10 +39,12 @@ class LoadedAccount:
     Attributes:
         client: Sends the account's requests.
         status: The account as the issuer's status records it.
+        refused_terms: Why it could not agree to the CA's terms, though its owner does; None if there was no refusal.
     """
 
     client: Client
     status: AcmeIssuerStatus
+    refused_terms: str | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class AccountLoader:
         """Return an account after its key was replaced."""
         rotation = last_rotation(keys, loaded.status)
         status = loaded.status.replace(key_thumbprint=keys.key.thumbprint, key_rotation=rotation)
-        return LoadedAccount(Client(self.server, keys.key, account_url=loaded.client.account_url), status)
+        client = Client(self.server, keys.key, account_url=loaded.client.account_url)
+        return replace(loaded, client=client, status=status)
 
     @property
     def key(self) -> AccountKey:
@@ -97,6 +100,7 @@ class AccountLoader:
             AcmeError: The CA did not answer or refused.
         """
         spec, was = self.spec, known.status
+        await current_directory(self.server, spec)
         directory = await directory_with_profile(self.server, spec.profile)
         contact = (f"mailto:{spec.email}",) if spec.email else ()
         self._refuse_replaced_key(was)
@@ -111,7 +115,7 @@ class AccountLoader:
         else:
             client = Client(self.server, self.key)
             terms = await self._find_or_register(client, contact, directory, was)
-        return LoadedAccount(client, self._status(client, directory, was, terms))
+        return LoadedAccount(client, self._status(client, directory, was, terms.agreed), terms.refusal)
 
     def _status(
         self, client: Client, directory: Directory, was: AcmeIssuerStatus | None, terms: str | None
@@ -178,7 +182,7 @@ class AccountLoader:
 
     async def _find_or_register(
         self, client: Client, contact: tuple[str, ...], directory: Directory, was: AcmeIssuerStatus | None
-    ) -> str | None:
+    ) -> Terms:
         """Return the terms that the account agreed to."""
         account = await self._find(client, directory)
         if account is None:
@@ -186,7 +190,7 @@ class AccountLoader:
         if account.status != AccountStatus.VALID:
             raise self._closed(f"The account {account.url} is {account.status.value}")
         if account.created:
-            return directory.meta.terms_of_service
+            return Terms(directory.meta.terms_of_service)
         if account.contact != contact:
             # The account existed, with another address. (Some CAs omit the contact of one that was just created.)
             await client.update_account(contact=contact)

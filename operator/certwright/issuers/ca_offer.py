@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+from certwright.acme import AccountStatus, AcmeError, ProblemError
 from certwright.resources import CaOffer
+from certwright.text import sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from certwright.acme import Client, Directory
+    from certwright.acme import AcmeServer, Client, Directory
     from certwright.resources import AcmeIssuerSpec
 
 MAX_WEBSITE: Final = 512
@@ -40,8 +42,39 @@ def _short(texts: Iterable[str], most: int) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in texts if text and len(text) <= MAX_NAME))[:most]
 
 
-async def terms_of(client: Client, spec: AcmeIssuerSpec, directory: Directory, *, agreed: str | None) -> str | None:
+class Terms(NamedTuple):
+    """What an account has to do with its CA's terms of service.
+
+    Attributes:
+        agreed: Those that it has agreed to; None if the CA has none.
+        refusal: Why it could not agree to those that its owner accepts, for people; None if it could, or need not.
+    """
+
+    agreed: str | None
+    refusal: str | None = None
+
+
+def is_to_agree(spec: AcmeIssuerSpec, *, agreed: str | None, terms: str | None) -> bool:
+    """Whether an account is to agree to a CA's terms: they have changed, and its owner accepts them."""
+    return None not in {agreed, terms} and agreed != terms and spec.accepted_terms == terms
+
+
+async def current_directory(server: AcmeServer, spec: AcmeIssuerSpec) -> Directory:
+    """Return the CA's directory, fetched again if its terms are not those that the issuer's owner accepts.
+
+    Raises:
+        AcmeError: It cannot be fetched.
+    """
+    directory = await server.directory()
+    if spec.accepted_terms in {None, directory.meta.terms_of_service}:
+        return directory
+    return await server.directory(refresh=True)
+
+
+async def terms_of(client: Client, spec: AcmeIssuerSpec, directory: Directory, *, agreed: str | None) -> Terms:
     """Return the terms that an account has agreed to, after agreeing to those that its owner accepts now.
+
+    A CA that refuses that goes on by the former ones, so it stops nobody.
 
     Args:
         client: The account.
@@ -50,22 +83,37 @@ async def terms_of(client: Client, spec: AcmeIssuerSpec, directory: Directory, *
         agreed: What the account agreed to before; None if that is not known.
 
     Raises:
-        AcmeError: The CA did not answer or refused.
+        AcmeError: The CA refused, and does not let the account do anything else.
     """
     terms = directory.meta.terms_of_service
-    if agreed is None or terms is None or terms == agreed:
-        return agreed or terms
-    if spec.accepted_terms == terms:
+    if not is_to_agree(spec, agreed=agreed, terms=terms):
+        return Terms(agreed or terms)
+    try:
         await client.agree_to_terms()
-        return terms
-    return agreed
+    except ProblemError as error:
+        if (await client.fetch_account()).status is not AccountStatus.VALID:
+            raise
+        return Terms(agreed, str(error))
+    except AcmeError as error:
+        return Terms(agreed, str(error))
+    return Terms(terms)
 
 
-def changed_terms(agreed: str | None, terms: str | None) -> str | None:
-    """Say that a CA's terms have changed, and what to do; None if they have not."""
+def changed_terms(agreed: str | None, terms: str | None, refusal: str | None = None) -> str | None:
+    """Say that a CA's terms have changed, and what to do; None if they have not.
+
+    Args:
+        agreed: What the account agreed to.
+        terms: The CA's.
+        refusal: Why it could not agree to them, though its owner does.
+    """
     if agreed is None or terms is None or terms == agreed:
         return None
+    changed = f"The CA's terms of service have changed: they are {terms} now, and the account agreed to {agreed}."
+    works = "The issuer keeps working until the CA requires this."
+    if refusal is None:
+        return f"{changed} Read them, and set spec.acme.acceptedTerms to their URL to agree. {works}"
     return (
-        f"The CA's terms of service have changed: they are {terms} now, and the account agreed to {agreed}. Read them, "
-        "and set spec.acme.acceptedTerms to their URL to agree. The issuer keeps working until the CA requires this."
+        f"{changed} The operator could not agree to them: {sentence(refusal)} It tries again within twelve hours; if "
+        f"that does not help, agree on the CA's web site. {works}"
     )

@@ -17,7 +17,7 @@ from certwright.issuers.account import AccountLoader, KnownAccount
 from certwright.issuers.account_key import obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Budgets
-from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, offer_of
+from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, is_to_agree, offer_of
 from certwright.issuers.circuits import AVAILABLE, Circuits
 from certwright.issuers.connection import authority_of
 from certwright.issuers.credentials import SecretReader
@@ -237,6 +237,11 @@ class IssuerReconciler:
         self._doubted.add(key)
         self._registry.set_not_ready(key, why)
 
+    def action_required(self, key: Key) -> None:
+        """Note that the CA requires an action of the account's owner; the next look reads the CA's terms."""
+        if (upkeep := self._upkeep.get(key)) is not None:
+            self._upkeep[key] = upkeep.doubted(self._clock())
+
     async def reconcile(self, key: Key) -> Result:
         """Look at an issuer; return when to look again."""
         issuer = await self._find(key)
@@ -248,8 +253,12 @@ class IssuerReconciler:
         version = _version(issuer)
         known = self._registry.ready(key)
         now = self._clock()
-        if known is not None and (known.uid, known.generation) == version and not await self._must_load(key, now):
-            await self._read_directory(key, issuer, known, now)
+        if (
+            known is not None
+            and (known.uid, known.generation) == version
+            and not await self._must_load(key, now)
+            and not await self._must_agree(key, issuer, known, now)
+        ):
             rest = await self._keep_right(key, issuer, known)
             return rest if self._records is None else await self._tend(key, known, rest)
         pause = self._pause_after_losses(key, now)
@@ -370,11 +379,11 @@ class IssuerReconciler:
         self._upkeep[key] = upkeep.compared(now)
         return changed
 
-    async def _read_directory(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer, now: dt.datetime) -> None:
-        """Note what a ready issuer's CA offers by now, and whether its terms have changed."""
+    async def _must_agree(self, key: Key, issuer: AnyIssuer, known: ReadyIssuer, now: dt.datetime) -> bool:
+        """Note what a ready issuer's CA offers by now; return whether its terms are new, and its owner accepts them."""
         upkeep, said = self._upkeep.get(key), self._said.get(key)
         if upkeep is None or said is None:
-            return
+            return False
         account = said.account
         offers, terms = account.offers or CaOffer(), None
         if now >= upkeep.directory_at:
@@ -389,16 +398,19 @@ class IssuerReconciler:
         types = {*offers.challenges, *self._registry.challenges(key)}
         account = account.replace(offers=offers.replace(challenges=tuple(sorted(types))[:MAX_SHOWN]))
         problems = said.problems
+        if is_to_agree(known.spec, agreed=account.terms_of_service, terms=terms):
+            return True
         if terms is not None:
             problems = self._with_terms(problems, account.terms_of_service, terms)
             self._tell_problems(issuer, problems)
         news = account != said.account or problems != said.problems
         self._said[key] = replace(said, account=account, problems=problems, written=said.written and not news)
+        return False
 
     def _with_terms(
-        self, problems: Mapping[str, Problem], agreed: str | None, terms: str | None
+        self, problems: Mapping[str, Problem], agreed: str | None, terms: str | None, refusal: str | None = None
     ) -> Mapping[str, Problem]:
-        message = changed_terms(agreed, terms)
+        message = changed_terms(agreed, terms, refusal)
         others = {kind: problem for kind, problem in problems.items() if kind != TERMS_ACCEPTED}
         return others if message is None else {**others, TERMS_ACCEPTED: Problem("TermsChanged", message)}
 
@@ -613,7 +625,8 @@ class IssuerReconciler:
             account = loader.rotated(account, done.keys)
         former = done.former or settled.former
         directory = await server.directory()
-        problems = self._with_terms({}, account.status.terms_of_service, directory.meta.terms_of_service)
+        agreed, terms = account.status.terms_of_service, directory.meta.terms_of_service
+        problems = self._with_terms({}, agreed, terms, account.refused_terms)
         if done.problem is not None:
             problems = {**problems, KEY_ROTATED: done.problem}
         upkeep = Upkeep.begun(spec, {**secrets.versions, done.keys.name: done.keys.version}, now, done.next_at)

@@ -18,6 +18,8 @@ CREDENTIALS_INTERVAL: Final = dt.timedelta(minutes=5)
 """The same where the connection has credentials: a client certificate is renewed while the issuer is ready."""
 DIRECTORY_INTERVAL: Final = dt.timedelta(hours=12)
 """How often the CA is asked for its terms and profiles."""
+DOUBTED_INTERVAL: Final = dt.timedelta(hours=1)
+"""The same while it requires an action for the account, such as to agree to its terms."""
 
 
 @dataclass(frozen=True)
@@ -72,6 +74,11 @@ class Upkeep:
     def compared(self, now: dt.datetime) -> Upkeep:
         """Return this after the Secrets were compared."""
         return replace(self, secrets_at=now + self.interval)
+
+    def doubted(self, now: dt.datetime) -> Upkeep:
+        """Return this after the CA refused something because of its terms: the directory is read, once an hour."""
+        earliest = max(now, self.directory_at - DIRECTORY_INTERVAL + DOUBTED_INTERVAL)
+        return replace(self, directory_at=min(self.directory_at, earliest))
 
     def asked(self, now: dt.datetime) -> Upkeep:
         """Return this after the directory was read, or could not be."""
