@@ -16,7 +16,7 @@ from certwright.certificates.steps import poll_renewal_info, resting
 from certwright.challenges.response import RecordResponse
 from certwright.handlers import controller as controller_module
 from certwright.handlers import manager as manager_module
-from certwright.handlers import registrations, workers
+from certwright.handlers import unclaimed, workers
 from certwright.handlers.controller import Controller
 from certwright.handlers.options import Options
 from certwright.issuers import upkeep
@@ -134,7 +134,7 @@ def simulated(world: World, cluster: Cluster, cas: Sequence[SimulatedCa]) -> Ite
         upkeep: {"KEY_INTERVAL": UPKEEP, "DIRECTORY_INTERVAL": UPKEEP},
         server: {"DIRECTORY_MAX_AGE": DAY},
         workers: {"LONGEST_REST_SECONDS": LONGEST_REST},
-        registrations: {"UNCLAIMED_SECONDS": 30 * DAY},
+        unclaimed: {"UNCLAIMED_SECONDS": 30 * DAY},
         clock_watch: {"LOOK_SECONDS": DAY / 4},
         labour: {"time": SimpleNamespace(thread_time=lambda: 0.0)},  # a slow call where the tests run
         refusals: {"datetime": WorldTime},

@@ -20,7 +20,8 @@ from certwright.handlers.invalid import tell
 from certwright.handlers.manager import Manager
 from certwright.handlers.other_releases import OtherReleases
 from certwright.handlers.quarantine import Quarantine
-from certwright.handlers.registrations import Unclaimed, certificate_kind, issuer_kind, secret_kind, source_kind
+from certwright.handlers.registrations import certificate_kind, issuer_kind, secret_kind, source_kind
+from certwright.handlers.unclaimed import Unclaimed
 from certwright.http.url import host_of
 from certwright.issuers.authorities import Authorities
 from certwright.issuers.budgets import Budgets
