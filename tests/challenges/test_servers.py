@@ -97,25 +97,17 @@ class TestHttp01:
         await server.clean_up([proof()])
 
 
-async def test_connections_are_bounded() -> None:
-    inside = 0
-    most = 0
-    release = asyncio.Event()
-
-    async def handle(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        nonlocal inside, most
-        inside += 1
-        most = max(most, inside)
-        await release.wait()
-        inside -= 1
+async def test_connections_are_bounded_and_silent_ones_keep_no_others_out() -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(await reader.readexactly(1))
 
     listener = Listener(handle, host=HOST, port=0)
     await listener.hold(1)
     opened = [await asyncio.open_connection(HOST, listener.port) for _ in range(MAX_CONNECTIONS + 20)]
-    refused = await asyncio.gather(*(reader.read() for reader, _ in opened[MAX_CONNECTIONS:]))
-    assert refused == [b""] * 20
-    assert most == MAX_CONNECTIONS
-    release.set()
+    assert await asyncio.gather(*(reader.read() for reader, _ in opened[:20])) == [b""] * 20
+    for _, writer in opened[20:]:
+        writer.write(b"x")
+    assert await asyncio.gather(*(reader.read() for reader, _ in opened[20:])) == [b"x"] * MAX_CONNECTIONS
     for _, writer in opened:
         writer.close()
     await listener.let_go(1)

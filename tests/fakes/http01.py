@@ -35,7 +35,9 @@ class FakeObjects:
         self.calls.append(f"apply {kind}")
         if self.broken is not None:
             raise self.broken
+        before = self.held.get((kind, name), {"metadata": {}})["metadata"].get("uid") or f"uid-{len(self.calls)}"
         self.held[kind, name] = deepcopy(dict(manifest))
+        self.held[kind, name]["metadata"]["uid"] = before
         return self.held[kind, name]
 
     async def create(self, manifest: Mapping[str, Any]) -> None:

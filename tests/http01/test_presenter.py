@@ -396,6 +396,40 @@ async def test_a_pod_that_is_over_is_made_again(
     assert key in objects.held
 
 
+@pytest.mark.parametrize(
+    ("kind", "route", "said"),
+    [
+        ("Service", IngressRoute("nginx"), "of the solver was gone; the operator has created it again"),
+        ("Ingress", IngressRoute("nginx"), "of the solver is gone; the operator creates it again"),
+        ("HTTPRoute", GatewayRoute(({"name": "gateway"},)), "HTTPRoute is gone; the operator creates it again"),
+        ("EndpointSlice", IngressRoute("nginx"), ""),
+    ],
+)
+async def test_what_somebody_deletes_is_made_again_at_once(
+    make: Callable[..., Http01Presenter],
+    objects: FakeObjects,
+    look: Look,
+    time: Time,
+    *,
+    kind: str,
+    route: IngressRoute | GatewayRoute,
+    said: str,
+) -> None:
+    """And not when the patience is over, which may be hours."""
+    solver = make(SHARED, route)
+    await solver.present(FILES)
+    [key] = [key for key in objects.held if key[0] == kind]
+    for served in (one for one in objects.held.values() if one["kind"] == "HTTPRoute"):
+        served["status"] = {"parents": [{"conditions": []}]}
+    del objects.held[key]
+    look.status = 503
+    time.now += FIRST_DIAGNOSIS_SECONDS
+    assert said in (await solver.check(FILES))[0].describe()
+    assert key in objects.held
+    time.now += FIRST_DIAGNOSIS_SECONDS * 2
+    assert "gone" not in (await solver.check(FILES))[0].describe(), "it is told once"
+
+
 async def test_a_pod_that_admission_changed_stays_as_it_is(
     make: Callable[..., Http01Presenter], objects: FakeObjects
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import os
 import re
@@ -15,6 +16,7 @@ import pytest
 
 from certwright.acme import ACME_TLS_1, Challenge, ChallengeStatus
 from certwright.certificates.order.responses import response_fields, response_of
+from certwright.challenges import tls_responder
 from certwright.challenges.holders import Holders
 from certwright.challenges.response import FileResponse, TlsAlpnResponse
 from certwright.challenges.tls_responder import TlsResponder
@@ -111,6 +113,90 @@ async def test_every_connection_is_closed_and_only_acme_tls_is_negotiated(
         await handshake(port, "b.example.test", ACME_TLS_1)
 
 
+def client_hello(name: str | None = "a.example.test") -> bytes:
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([ACME_TLS_1])
+    with pytest.raises(ssl.SSLWantReadError):
+        context.wrap_bio(incoming, outgoing, server_hostname=name).do_handshake()
+    return outgoing.read()
+
+
+@pytest.mark.parametrize("sent", [0, 1, 100, 10_000])
+async def test_hundreds_of_clients_that_never_complete_a_handshake_keep_no_ca_out(
+    answers: Holders[FileResponse], monkeypatch: pytest.MonkeyPatch, sent: int
+) -> None:
+    """Each would take memory for as long as a handshake may take, and a solver pod has little."""
+    monkeypatch.setattr(tls_responder, "SECONDS", 600.0)
+    await answers.hold("uid-web", [ONE])
+    responder = TlsResponder(shared_tls_look_up(answers))
+    port = await responder.start("127.0.0.1", 0)
+    clients = []
+    for _ in range(300):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(client_hello()[:sent])
+        clients.append((reader, writer))
+    assert await handshake(port, "a.example.test", ACME_TLS_1) == ACME_TLS_1
+    async with asyncio.timeout(60):
+        for reader, writer in clients[: -tls_responder.MAX_CONNECTIONS]:
+            with contextlib.suppress(ConnectionError):
+                while await reader.read(1000):
+                    pass
+            writer.close()
+    await responder.stop()
+    for _, writer in clients:
+        writer.close()
+
+
+async def test_a_handshake_that_comes_in_pieces_is_a_handshake_and_an_endless_one_is_ended(
+    answers: Holders[FileResponse], port: int
+) -> None:
+    await answers.hold("uid-web", [ONE])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    for byte in client_hello():
+        writer.write(bytes([byte]))
+        await writer.drain()
+    assert (await reader.readexactly(1))[0] == 0x16, "the server's hello"
+    writer.close()
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    # A message of the handshake with 16 MiB, in records of 16 KiB.
+    first = b"\x16\x03\x01\x40\x00\x01\xff\xff\xff" + bytes(16 * 1024 - 4)
+    with contextlib.suppress(ConnectionError):
+        writer.write(first + (b"\x16\x03\x01\x40\x00" + bytes(16 * 1024)) * 1024)
+        async with asyncio.timeout(60):
+            while await reader.read(1000):
+                pass
+    writer.close()
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+async def test_each_version_of_tls_that_a_ca_may_speak_is_served(
+    answers: Holders[FileResponse], port: int, version: ssl.TLSVersion
+) -> None:
+    await answers.hold("uid-web", [ONE])
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([ACME_TLS_1])
+    context.minimum_version = context.maximum_version = version
+    _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context, server_hostname="A.Example.test")
+    tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    assert (tls.selected_alpn_protocol(), tls.version()) == (ACME_TLS_1, version.name.replace("_", "."))
+    writer.transport.abort()
+
+
+@pytest.mark.parametrize("name", [None, "a." * 120 + "test", "127.0.0.1"])
+async def test_whoever_names_no_name_or_another_is_sent_an_alert(
+    answers: Holders[FileResponse], port: int, name: str | None
+) -> None:
+    await answers.hold("uid-web", [ONE])
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(client_hello(name))
+    alert = await asyncio.wait_for(reader.read(), 60)
+    assert (alert[0], alert[-1]) == (21, ssl.ALERT_DESCRIPTION_UNRECOGNIZED_NAME)
+    writer.close()
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -128,14 +214,8 @@ async def test_a_server_name_that_is_none_ends_the_handshake_and_nothing_is_prin
 ) -> None:
     """Anybody may connect, and send what no TLS library would."""
     await answers.hold("uid-web", [ONE])
-    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    context.set_alpn_protocols([ACME_TLS_1])
-    with pytest.raises(ssl.SSLWantReadError):
-        context.wrap_bio(incoming, outgoing, server_hostname="a.example.test").do_handshake()
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(outgoing.read().replace(b"a.example.test", name))
+    writer.write(client_hello().replace(b"a.example.test", name))
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     assert answer[:1] in {b"", b"\x15"}, "an alert, and no certificate"
@@ -180,6 +260,41 @@ async def test_addresses_that_are_refused_are_not_connected_to() -> None:
     [seen] = await strict.look([ADDRESS])
     assert not seen.complete
     assert "refused" not in seen.seen
+
+
+async def test_the_addresses_of_a_name_are_asked_at_the_same_time(
+    answers: Holders[FileResponse], port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that are dead take five seconds each; a name may have eight, and an order a hundred names."""
+    addresses = [f"127.0.0.{number}" for number in range(1, 9)]
+
+    async def resolve(_: object, host: str, port: int = 0, *__: object) -> list[dict[str, Any]]:
+        return [{"host": address, "port": port, "hostname": host} for address in addresses]
+
+    asked: set[str] = set()
+    together = asyncio.Event()
+    connect = asyncio.open_connection
+
+    async def open_connection(address: str, *args: Any, **options: Any) -> Any:
+        asked.add(address)
+        if len(asked) == len(addresses):
+            together.set()
+        await together.wait()
+        if address != "127.0.0.1":
+            raise ConnectionRefusedError
+        return await connect(address, *args, **options)
+
+    monkeypatch.setattr(Addresses, "resolve", resolve)
+    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    await answers.hold("uid-web", [ONE])
+    [seen] = await check(port).look([ONE])
+    assert "the connection was refused at 127.0.0.4 and 4 more" in seen.seen
+    assert "while 127.0.0.1 answered as expected" in seen.seen
+    anywhere = TlsSelfCheck(
+        port=port, nameservers=(), every_address=False, addresses=AddressPolicy(allow_loopback=True)
+    )
+    [seen] = await anywhere.look([ONE])
+    assert (seen.complete, seen.seen) == (True, "the validation certificate")
 
 
 def presenter(objects: FakeObjects, **settings: Any) -> TlsAlpn01Presenter:

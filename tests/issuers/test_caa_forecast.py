@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -22,18 +22,29 @@ if TYPE_CHECKING:
 ACCOUNT = "https://ca.example/account/1"
 IDENTITIES = ("ca.example", "ca.example.net")
 
+SETTINGS: dict[str, dict[str, Any]] = {
+    "dns01": {"rfc2136": {"nameserver": "ns.example"}},
+    "http01": {"ingress": {}},
+    "tlsAlpn01": {"service": {"type": "NodePort"}},
+}
 
-def issuer(*nameservers: str, identities: Sequence[str] | Exception = IDENTITIES, challenge: str = "dns01") -> Any:
+
+def issuer(
+    *nameservers: str,
+    identities: Sequence[str] | Exception = IDENTITIES,
+    challenge: str = "dns01",
+    better: Sequence[str] = (),
+) -> Any:
     async def directory() -> Any:
         if isinstance(identities, Exception):
             raise identities
         return SimpleNamespace(meta=SimpleNamespace(caa_identities=tuple(identities)))
 
-    settings = {"dns01": {"rfc2136": {"nameserver": "ns.example"}}, "http01": {"ingress": {}}}[challenge]
+    solvers = [{challenge: {**SETTINGS[challenge], "nameservers": list(nameservers)}}]
     spec = {
         "server": "https://ca.example/d",
         "privateKeySecretRef": {"name": "account"},
-        "solvers": [{challenge: {**cast("Any", settings), "nameservers": list(nameservers)}}],
+        "solvers": [*({name: {**SETTINGS[name], "nameservers": ["192.0.2.53"]}} for name in better), *solvers],
     }
     client = SimpleNamespace(server=SimpleNamespace(directory=directory))
     return SimpleNamespace(
@@ -53,6 +64,7 @@ async def resolver(start: Start, zones: type[Zones]) -> FakeNameserver:
         "mine.example.test": {"CAA": ['0 issue "ca.example"']},
         "account.example.test": {"CAA": ['0 issue "ca.example; accounturi=https://ca.example/account/2"']},
         "http.example.test": {"CAA": ['0 issue "ca.example; validationmethods=http-01"']},
+        "new.example.test": {"CAA": ['128 tbs "x"', '0 issue "ca.example"']},
         "wild.example.test": {"CAA": ['0 issue "ca.example"', '0 issuewild ";"']},
     }
     return await start(zones(("example.test",), records))
@@ -87,6 +99,27 @@ async def test_the_method_counts_that_the_solver_of_a_name_uses(
 ) -> None:
     by_http = issuer(str(resolver), challenge="http01")
     assert await forecast.objections(by_http, {"http.example.test": "http-01"}, {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("challenge", "better", "method"),
+    [("tlsAlpn01", (), "tls-alpn-01"), ("http01", ("tlsAlpn01",), "http-01"), ("dns01", ("http01",), "dns-01")],
+)
+async def test_the_name_servers_count_of_the_solver_that_validates_a_name(
+    forecast: CaaForecast, resolver: FakeNameserver, challenge: str, better: Sequence[str], method: str
+) -> None:
+    found = await forecast.objections(
+        issuer(str(resolver), challenge=challenge, better=better), {"www.example.test": method}, {}
+    )
+    assert list(found) == ["www.example.test"]
+
+
+async def test_no_record_is_advised_where_none_would_help(forecast: CaaForecast, resolver: FakeNameserver) -> None:
+    found = await forecast.objections(issuer(str(resolver)), {"new.example.test": "dns-01"}, {})
+    assert found == {
+        "new.example.test": "new.example.test has a critical CAA record of a kind that CAs do not know (tbs): only "
+        "without it does a CA issue"
+    }
 
 
 async def test_an_address_has_no_caa_records(forecast: CaaForecast, resolver: FakeNameserver) -> None:

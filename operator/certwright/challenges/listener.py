@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from certwright.challenges.errors import CannotListen
 
@@ -27,15 +27,13 @@ class Listener:
         *,
         host: str | None,
         port: int,
-        **options: Any,
     ) -> None:
         self._handle = handle
         self._host = host
         self._port = port
-        self._options = options
         self._server: asyncio.Server | None = None
         self._users = 0
-        self._connections = 0
+        self._open: dict[asyncio.StreamWriter, None] = {}
         self._changing = asyncio.Lock()
 
     @property
@@ -67,7 +65,7 @@ class Listener:
 
     async def _listen(self) -> asyncio.Server:
         try:
-            return await asyncio.start_server(self._connected, self._host, self._port, limit=8192, **self._options)
+            return await asyncio.start_server(self._connected, self._host, self._port, limit=8192)
         except OSError as error:
             where = f"{self._host or 'all addresses'}, port {self._port}"
             reason = os.strerror(error.errno).lower() if error.errno and error.errno > 0 else "no such address"
@@ -80,16 +78,17 @@ class Listener:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            if self._connections >= MAX_CONNECTIONS:
-                return
-            self._connections += 1
-            try:
-                async with asyncio.timeout(CONNECTION_SECONDS):
-                    await self._handle(reader, writer)
-            finally:
-                self._connections -= 1
+            self._open[writer] = None
+            if len(self._open) > MAX_CONNECTIONS:
+                # The longest silent one goes: if new ones were refused, silent clients could keep the CA out.
+                eldest = next(iter(self._open))
+                del self._open[eldest]
+                eldest.transport.abort()
+            async with asyncio.timeout(CONNECTION_SECONDS):
+                await self._handle(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
             # The client is gone, too slow, or speaks another protocol: there is nothing to be done about it here.
             pass
         finally:
+            self._open.pop(writer, None)
             writer.close()

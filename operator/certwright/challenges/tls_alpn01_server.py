@@ -6,7 +6,8 @@ import ssl
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import tls_alpn01_server_name, validation_certificate
-from certwright.challenges.listener import CONNECTION_SECONDS, Listener
+from certwright.challenges.listener import Listener
+from certwright.challenges.tls_handshake import shake_hands
 from certwright.challenges.tls_responder import ignore_undecodable_names, tls_context
 
 if TYPE_CHECKING:
@@ -28,11 +29,9 @@ class TlsAlpn01Server:
 
     def __init__(self, *, host: str | None = None, port: int = 443) -> None:
         self._contexts: dict[str, ssl.SSLContext] = {}
-        front = tls_context()
-        front.sni_callback = self._choose
-        self._listener = Listener(
-            self._answer, host=host, port=port, ssl=front, ssl_handshake_timeout=CONNECTION_SECONDS
-        )
+        self._front = tls_context()
+        self._front.sni_callback = self._choose
+        self._listener = Listener(self._answer, host=host, port=port)
 
     @property
     def port(self) -> int:
@@ -67,6 +66,6 @@ class TlsAlpn01Server:
         connection.context = context
         return None
 
-    async def _answer(self, _reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        # The handshake was all there is to it (RFC 8737 section 3).
-        return
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The handshake is all there is to it (RFC 8737 section 3).
+        await shake_hands(reader, writer, self._front)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from certwright.acme import ACME_TLS_1, Identifier, validation_certificate
+from certwright.challenges.tls_handshake import shake_hands
 from certwright.http.server import BoundedServer, Bounds
 from certwright.names import is_address
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
     from certwright.acme import ValidationCertificate
 
-MAX_CONNECTIONS: Final = 128
+MAX_CONNECTIONS: Final = 64
+"""Each of them takes 60 KiB, and a solver pod has 20 MiB to spare."""
 SECONDS: Final = 5.0
-"""For a handshake, and for what follows."""
+"""For a handshake."""
 MAX_KEPT: Final = 256
 """Certificates that are kept; one that is asked for again is made again."""
 
@@ -64,7 +66,7 @@ class TlsResponder:
             OSError: The address is taken or not ours.
         """
         ignore_undecodable_names()
-        return await self._server.start(host, port, tls=self._front, handshake_seconds=SECONDS)
+        return await self._server.start(host, port)
 
     async def stop(self) -> None:
         """Stop listening, and close all connections."""
@@ -83,9 +85,9 @@ class TlsResponder:
         connection.context = context
         return None
 
-    async def _answer(self, _reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # The handshake was all there is to it (RFC 8737 section 3).
-        tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # The handshake is all there is to it (RFC 8737 section 3).
+        tls = await shake_hands(reader, writer, self._front)
         self._on_answer(tls.server_hostname or "", tls.selected_alpn_protocol() == ACME_TLS_1)
 
 

@@ -96,11 +96,13 @@ class CaaVerdict:
         allowed: Whether it may issue.
         reason: Why, in words that can follow a colon.
         found: The record set that applies, or None if there is none.
+        unknown_tags: What forbids it whatever the other records say: critical properties of kinds that CAs do not know.
     """
 
     allowed: bool
     reason: str
     found: CaaSet | None = None
+    unknown_tags: tuple[str, ...] = ()
 
 
 async def find_caa(name: str, ask: Callable[[str, str], Awaitable[dns.message.Message]]) -> CaaSet | None:
@@ -153,8 +155,9 @@ def judge_caa(
         )
     unknown = sorted({record.tag for record in found.records if record.critical and record.tag not in _KNOWN_TAGS})
     if unknown:
-        reason = f"{found.name} has a critical CAA record of a kind that CAs do not know ({', '.join(unknown)})"
-        return CaaVerdict(allowed=False, reason=reason, found=found)
+        named = listed(unknown, most=_SHOWN_ISSUERS)
+        reason = f"{found.name} has a critical CAA record of a kind that CAs do not know ({named})"
+        return CaaVerdict(allowed=False, reason=reason, found=found, unknown_tags=tuple(unknown))
     tag = "issuewild" if wildcard and any(record.tag == "issuewild" for record in found.records) else "issue"
     policies = [CaaPolicy.parse(record.value) for record in found.records if record.tag == tag]
     if not policies:
@@ -163,7 +166,7 @@ def judge_caa(
     if not mine:
         others = sorted({policy.issuer for policy in policies if policy.issuer}) or ["nobody"]
         named = listed(others, most=_SHOWN_ISSUERS)
-        reason = f"the CAA records of {found.name} let {named} issue, not {' or '.join(identities)}"
+        reason = f"the CAA records of {found.name} let {named} issue, not {' or '.join(identities[:_SHOWN_ISSUERS])}"
         return CaaVerdict(allowed=False, reason=reason, found=found)
     objections = [_objection(policy, account_url, methods) for policy in mine]
     if all(objections):

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from certwright.names import normal_address
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable
 
 MAX_HEAD_BYTES: Final = 8 * 1024
@@ -66,29 +65,17 @@ class BoundedServer:
         """How many connections are open."""
         return len(self._open)
 
-    async def start(
-        self, host: str | None, port: int, *, tls: ssl.SSLContext | None = None, handshake_seconds: float = 5.0
-    ) -> int:
+    async def start(self, host: str | None, port: int) -> int:
         """Listen, and return the port.
 
         Args:
             host: The address; None for all, IPv4 and IPv6.
             port: The port; 0 picks a free one.
-            tls: For TLS from the first byte; None for none.
-            handshake_seconds: How long a TLS handshake may take.
 
         Raises:
             OSError: The address is taken or not ours.
         """
-        self._server = await asyncio.start_server(
-            self._serve,
-            host,
-            port,
-            limit=MAX_HEAD_BYTES,
-            backlog=256,
-            ssl=tls,
-            ssl_handshake_timeout=None if tls is None else handshake_seconds,
-        )
+        self._server = await asyncio.start_server(self._serve, host, port, limit=MAX_HEAD_BYTES, backlog=256)
         address: tuple[str, int] = self._server.sockets[0].getsockname()
         return address[1]
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAX_WORDS: Final = 300
 MAX_ADDRESSES: Final = 3
+AGAIN: Final = "; the operator creates it again"
+"""The end of what is said of an object that is gone; whoever reads it does that."""
 OVER: Final = frozenset({"Failed", "Succeeded"})
 WAITING_REASONS: Final = {
     "ErrImagePull": "its image cannot be pulled",
@@ -33,14 +35,14 @@ WAITING_REASONS: Final = {
 def pod_trouble(pod: Mapping[str, Any] | None) -> str:
     """Say what is wrong with the solver pod; an empty text if it runs, or has only just been made."""
     if pod is None:
-        return "the solver pod no longer exists; the operator creates it again"
+        return f"the solver pod no longer exists{AGAIN}"
     status: Mapping[str, Any] = pod.get("status") or {}
     name = pod["metadata"]["name"]
     if pod["metadata"].get("deletionTimestamp"):
-        return f"the solver pod {name} is being removed{_why_it_ends(status)}; the operator creates it again"
+        return f"the solver pod {name} is being removed{_why_it_ends(status)}{AGAIN}"
     if status.get("phase") in OVER:
         what = "has failed" if status["phase"] == "Failed" else "has ended"
-        return f"the solver pod {name} {what}{_why_it_ends(status)}; the operator creates it again"
+        return f"the solver pod {name} {what}{_why_it_ends(status)}{AGAIN}"
     for condition in status.get("conditions") or ():
         if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
             return f"the solver pod {name} cannot be scheduled: {_words(condition.get('message'))}"
@@ -91,7 +93,7 @@ async def route_trouble(
     if ingress is None:
         if route.edit is not None:
             return f"the Ingress {name}, which the issuer names, no longer exists"
-        return f"the Ingress {name} of the solver is gone; the operator creates it again"
+        return f"the Ingress {name} of the solver is gone{AGAIN}"
     wanted = _class_of(ingress)
     if wanted is None:
         if route.class_annotation is not None or route.edit is not None:
@@ -152,7 +154,7 @@ def _from_elsewhere(sighting: HttpSighting) -> bool:
 def http_route_trouble(route: Mapping[str, Any] | None, *, kind: str = "HTTPRoute") -> str:
     """Say why Gateways do not serve an HTTPRoute, by what their controllers wrote into its status."""
     if route is None:
-        return f"the solver's {kind} is gone; the operator creates it again"
+        return f"the solver's {kind} is gone{AGAIN}"
     name = route["metadata"]["name"]
     parents: Iterable[Mapping[str, Any]] = (route.get("status") or {}).get("parents") or ()
     for parent in parents:

@@ -13,6 +13,7 @@ from certwright.challenges.response import FileResponse
 from certwright.concurrency import gather_all
 from certwright.http01 import manifests, routes
 from certwright.http01.diagnosis import (
+    AGAIN,
     controller_trouble,
     pod_must_be_made_again,
     pod_trouble,
@@ -109,6 +110,7 @@ class Http01Presenter:
         self._taken_out = ""
         self._next_restore = 0.0
         self._settled_at: float | None = None
+        self._service_uid: str | None = None
 
     @property
     def self_check(self) -> SelfCheckMode:
@@ -163,10 +165,9 @@ class Http01Presenter:
         files = files_of(responses)
         name = object_name(self._owner, files, self._settings)
         owner, settings = self._owner, self._settings
-        calls: list[Awaitable[object]] = [self._objects.apply(self._service(name))]
+        calls: list[Awaitable[object]] = [self._make_service(name)]
         if isinstance(settings.responder, SharedSettings):
             await self._answers.hold(owner.uid, files)
-            calls.append(self._objects.apply(self._endpoint_slice(name, settings.responder)))
         else:
             calls.append(self._objects.create(self._pod(name, files, settings.responder)))
         edit = settings.route.edit if isinstance(settings.route, IngressRoute) else None
@@ -202,6 +203,16 @@ class Http01Presenter:
         """Remove what `present` made for these files. Raises `KubeError`."""
         made = self.objects_for(responses)
         await remove(self._objects, self._answers, self._owner, made, files_of(responses))
+
+    async def _make_service(self, name: str) -> bool:
+        """Make the Service and what belongs to it, or leave them as they are; tell whether it is another one now."""
+        before, responder = self._service_uid, self._settings.responder
+        calls = [self._objects.apply(self._service(name))]
+        if isinstance(responder, SharedSettings):
+            calls.append(self._objects.apply(self._endpoint_slice(name, responder)))
+        service, *_ = await gather_all(calls)
+        self._service_uid = (service.get("metadata") or {}).get("uid")
+        return before is not None and self._service_uid != before
 
     def _service(self, name: str) -> manifests.Manifest:
         settings = self._settings
@@ -273,8 +284,13 @@ class Http01Presenter:
             if trouble:
                 return trouble
         route_names = [route for _, route, _ in self._routes(name, files)]
-        if trouble := await self._route_trouble(route_names):
+        trouble = await self._route_trouble(route_names)
+        if trouble.endswith(AGAIN):
+            await gather_all(self._objects.apply(manifest) for _, manifest in self._route_manifests(name, files))
+        if trouble:
             return trouble
+        if await self._make_service(name):
+            return f"the Service {name} of the solver was gone; the operator has created it again"
         if of_pod:
             labels = manifests.metadata(owner, name, labels=_template_labels(settings))["labels"]
             statuses = [sighting.status for sighting in missing]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme import AcmeError
 from certwright.concurrency import gather_all
 from certwright.dns import DnsError, check_caa
-from certwright.issuers.solver_choice import choose_solver
+from certwright.issuers.solver_choice import fitting_solvers
 from certwright.names import is_address
 
 if TYPE_CHECKING:
@@ -65,7 +65,9 @@ class CaaForecast:
     async def _objection(
         self, issuer: ReadyIssuer, identities: tuple[str, ...], name: str, method: str, labels: Mapping[str, str]
     ) -> str:
-        solver = choose_solver(issuer.spec.solvers, name, labels)
+        fitting = fitting_solvers(issuer.spec.solvers, name, labels)
+        # The best one may have been passed over, as the CA does not offer its type of challenge.
+        solver = next((one for one in fitting if one.challenge_type == method), fitting[0])
         try:
             verdict = await check_caa(
                 self._view(_nameservers(solver)),
@@ -79,6 +81,8 @@ class CaaForecast:
             return ""
         if verdict.allowed or verdict.found is None:
             return ""
+        if verdict.unknown_tags:
+            return f"{verdict.reason}: only without it does a CA issue"
         tag = (
             "issuewild"
             if name.startswith("*.") and any(one.tag == "issuewild" for one in verdict.found.records)
@@ -95,5 +99,5 @@ class CaaForecast:
 
 
 def _nameservers(solver: IssuerSolver) -> tuple[str, ...]:
-    settings = solver.dns01 or solver.http01
+    settings = solver.dns01 or solver.http01 or solver.tls_alpn01
     return settings.nameservers if settings is not None else ()
