@@ -139,7 +139,7 @@ async def test_a_name_that_has_no_room_for_the_record_is_refused_before_an_order
     if fits:
         assert await solver(zones, follow_cname=follow).place(f"*.{name}") == f"_acme-challenge.{name}"
         return
-    with pytest.raises(InvalidName, match=f"that has {length + 16} characters, and the DNS allows 253"):
+    with pytest.raises(InvalidName, match=f"it has {length + 16} characters, and the DNS allows 253"):
         await solver(zones, follow_cname=follow).place(name)
 
 

@@ -56,7 +56,7 @@ class TestPrepare:
 
     async def test_names_without_a_solver_are_told_together(self, client: Client, ca: FakeCa) -> None:
         with pytest.raises(
-            NoSolver, match=r"a\.example: new-99, dns-01; b\.example: .*There are solvers for http-01"
+            NoSolver, match=r"a\.example: new-99, dns-01; b\.example: .*The given solvers support http-01"
         ) as caught:
             await select(client, order_for(ca, "a.example", "b.example"), [Recorder("http-01")], print)
         assert caught.value.offered == dict.fromkeys(("a.example", "b.example"), ("new-99", "dns-01"))

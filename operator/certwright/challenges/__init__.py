@@ -1,1 +1,1 @@
-"""How challenges are answered: what the CA looks for, the solvers that provide it, the self-check; no Kubernetes."""
+"""Answering challenges: responses, the solvers that present them, and the self-check. Independent of Kubernetes."""

@@ -1,4 +1,4 @@
-"""dns-01 and dns-account-01 by TXT records that a DNS provider adds and removes."""
+"""dns-01 and dns-account-01, with TXT records that a DNS provider adds and removes."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from certwright.dns import DnsView, Provider, TxtRecord
 
 PROPAGATION_SECONDS: Final = 300.0
-"""Seconds until a record has to be seen by all name servers, unless the caller says otherwise."""
+"""The default time, in seconds, within which all name servers must have a record."""
 
 PATIENCE: Final = dt.timedelta(seconds=PROPAGATION_SECONDS)
-"""The same, as a presenter has it."""
+"""The same for presenters."""
 
 MAX_NAME_CHARACTERS: Final = 253
-"""Of a name in the DNS, written without its final dot (RFC 1035 section 2.3.4)."""
+"""The maximum length of a DNS name without its final dot (RFC 1035 section 2.3.4)."""
 
 _FIRST_PAUSE: Final = 0.5
 _LONGEST_PAUSE: Final = 10.0
@@ -37,22 +37,22 @@ _SHOWN: Final = 3
 
 
 class Dns01Presenter:
-    """Presents TXT records with one DNS provider, looks for them once at a time, and removes them.
+    """Presents TXT records with one DNS provider, checks once per call whether they are visible, and removes them.
 
     Args:
         provider: Changes the zones.
-        view: Looks at them; None neither follows CNAMEs nor looks for records.
-        destination: Where the provider puts records: those of presenters with another one are elsewhere.
-        follow_cname: Whether a CNAME at `_acme-challenge` names the place for the record (delegation).
-        allowed_targets: Zones that such a CNAME may lead to, besides the domain that is validated; None for all. Who
-            owns a domain could otherwise have records written wherever the provider's credentials reach.
-        self_check: Whether records must be seen before the CA is asked.
-        patience: How long the records are looked for.
-        settling: How long after they were presented they are not looked for yet.
-        zone: The zone in which all records are created; None for the one that contains each.
-        ttl: Seconds for which resolvers may cache the records; None for the provider's default.
-        keeps_values: Whether the provider has no way to remove a value, so that one stays until others take its place.
-        needs_key_authorization: Whether the provider has to be told what the values are the digests of.
+        view: Queries the DNS. If None, CNAMEs are not followed and records are not checked.
+        destination: Identifies where the provider puts records: presenters with different destinations share none.
+        follow_cname: Whether to follow a CNAME at `_acme-challenge` (delegation).
+        allowed_targets: Zones that such a CNAME may lead to, in addition to the validated domain; None for all.
+            Otherwise, the owner of a domain could have records written wherever the provider's credentials permit.
+        self_check: Whether records must be visible before the CA is asked to validate.
+        patience: How long to wait for the records to become visible.
+        settling: How long to wait after presenting before the first check.
+        zone: The zone in which all records are created; None for the one that contains each name.
+        ttl: How long resolvers may cache the records, in seconds; None for the provider's default.
+        keeps_values: Whether the provider cannot remove values, so that they stay until others replace them.
+        needs_key_authorization: Whether the provider needs the key authorizations, not only their digests.
     """
 
     challenge_type: ClassVar[str] = "dns-01"
@@ -87,15 +87,15 @@ class Dns01Presenter:
         self._needs_key_authorization = needs_key_authorization
 
     async def place(self, name: str) -> str:
-        """Return where the record that validates a domain has to stand.
+        """Return the name at which to create the record that validates a domain.
 
         Args:
-            name: The identifier; of a wildcard the name below `*.` counts (RFC 8555 section 7.1.3).
+            name: The identifier; for a wildcard, the part after `*.` counts (RFC 8555 section 7.1.3).
 
         Raises:
             InvalidName: The name of the record would be too long.
-            CnameNotAllowed: A CNAME leads to where no record is to be written.
-            ZoneNotFound: It is in another zone than the one in which records are to be created.
+            CnameNotAllowed: A CNAME leads outside of the allowed zones.
+            ZoneNotFound: The name is not in the configured zone.
             DnsError: The CNAME chain cannot be followed.
         """
         owner = self.owner(name)
@@ -107,14 +107,14 @@ class Dns01Presenter:
         raise CnameNotAllowed(owner, target, zones)
 
     async def expect(self, names: Sequence[str]) -> None:
-        """Nothing has to be there before an order."""
+        """Do nothing: dns-01 has no prerequisites."""
 
     def owner(self, name: str) -> str:
         """Return where the CA looks for the record of a domain, before any CNAME is followed."""
         return dns01_name(name)
 
     async def target(self, owner: str) -> str:
-        """Return where a record has to stand for the CA to find it at `owner`: there, or where a CNAME leads.
+        """Return the name at which the CA finds a record for `owner`: that name, or the target of its CNAME.
 
         Raises:
             InvalidName: A name is too long.
@@ -137,22 +137,22 @@ class Dns01Presenter:
         )
 
     def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:  # noqa: ARG002 - the protocol's form
-        """Return nothing: records are not in the cluster."""
+        """Return nothing: records are not objects in the cluster."""
         return ()
 
     async def present(self, responses: Iterable[ChallengeResponse]) -> None:
-        """Add the records, each once; those that are there already stay. Raises `DnsError`."""
+        """Add the records. Those that already exist stay. Raises `DnsError`."""
         await self._provider.present(self._placed(responses))
 
     async def check(self, responses: Iterable[ChallengeResponse]) -> Sequence[Propagation]:
-        """Look for each record once, as `look` does. Raises `DnsError`."""
+        """Check each record once; see `look`. Raises `DnsError`."""
         return await self.look(_records(responses))
 
     async def look(self, records: Sequence[TxtRecord]) -> Sequence[Propagation]:
-        """Ask every server of the view for each record, once, except for those that are still being distributed.
+        """Query every server of the view once for each record, except for records that are still being distributed.
 
-        A server that is asked too early may remember that there is no record. Without a self-check the provider alone
-        is asked, if it knows.
+        A server that is queried too early may cache that there is no record. Without a self-check, only the provider is
+        asked, if it can tell.
 
         Raises:
             DnsError: The servers cannot be found.
@@ -169,7 +169,7 @@ class Dns01Presenter:
         )
 
     async def clean_up(self, responses: Iterable[ChallengeResponse]) -> None:
-        """Remove exactly these records; one that is gone already is success. Raises `DnsError`."""
+        """Remove exactly these records; those that no longer exist are ignored. Raises `DnsError`."""
         await self._provider.clean_up(self._placed(responses))
 
     def _placed(self, responses: Iterable[ChallengeResponse]) -> list[RecordResponse]:
@@ -177,13 +177,13 @@ class Dns01Presenter:
 
 
 class DnsAccount01Presenter(Dns01Presenter):
-    """The same for dns-account-01: records at a name of the account's own (draft-ietf-acme-dns-account-label).
+    """The same for dns-account-01: records at a name specific to the account (draft-ietf-acme-dns-account-label).
 
     Args:
         account_url: The account.
         provider: Changes the zones.
-        view: Looks at them.
-        options: As for dns-01.
+        view: Queries the DNS.
+        options: See `Dns01Presenter`.
     """
 
     challenge_type: ClassVar[str] = "dns-account-01"
@@ -202,17 +202,17 @@ class DnsAccount01Presenter(Dns01Presenter):
 
 
 class Dns01:
-    """dns-01 (RFC 8555 section 8.4): a value at `_acme-challenge.<name>`, or wherever a CNAME there points to.
+    """dns-01 (RFC 8555 section 8.4): a TXT value at `_acme-challenge.<name>`, or at the target of a CNAME there.
 
     Args:
         provider: Changes the zones.
-        view: Looks at them: follows CNAMEs, and asks every authoritative server until it has the records. None does
-            neither, for those who know better; then the CA is told as soon as the provider is done.
-        propagation_timeout: Seconds until all servers must have the records.
-        required: Whether records that cannot be seen in time stop the issuance. False tells the CA all the same,
-            where this host sees other servers than the world does (split horizon).
-        zone: The zone in which all records are created; None for the one that contains each.
-        ttl: Seconds for which resolvers may cache the records; None for the provider's default.
+        view: Follows CNAMEs, and queries every authoritative server until it has the records. None skips both: the CA
+            is asked to validate as soon as the provider is done.
+        propagation_timeout: Seconds within which all servers must have the records.
+        required: Whether records that are not visible in time stop the issuance. If False, the CA is asked anyway, for
+            hosts that see different servers than the public (split-horizon DNS).
+        zone: The zone in which all records are created; None for the one that contains each name.
+        ttl: How long resolvers may cache the records, in seconds; None for the provider's default.
     """
 
     def __init__(
@@ -234,7 +234,7 @@ class Dns01:
         )
         self._zone = zone
         self._seconds = propagation_timeout
-        # Two orders may share an authorization and with it a value: the last one removes it.
+        # Two orders may share an authorization and therefore a value; the last one removes it.
         self._holders: Holders[RecordResponse] = Holders()
 
     @property
@@ -243,17 +243,17 @@ class Dns01:
         return "dns-01"
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Add all records at once. Raises `DnsError`, such as `ZoneNotFound` for one outside of the zone."""
+        """Add all records together. Raises `DnsError`, such as `ZoneNotFound` for a record outside of the zone."""
         records = await asyncio.gather(*map(self._record, proofs))
         for proof, record in zip(proofs, records, strict=True):
             await self._holders.hold(proof, [record])
         await self._presenter.present(records)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Ask all authoritative servers until they have all records; without a view, the provider if it knows.
+        """Query all authoritative servers until they have all records; without a view, ask the provider if it can tell.
 
         Raises:
-            NotVisible: They did not in time; says what was seen where.
+            NotVisible: They did not have them in time. The message says what was seen where.
         """
         mode = self._presenter.self_check
         records = self._holders.held_by(proofs)
@@ -277,9 +277,9 @@ class Dns01:
 
 
 class DnsAccount01(Dns01):
-    """dns-account-01 (draft-ietf-acme-dns-account-label): as dns-01, at a name of the account's own.
+    """dns-account-01 (draft-ietf-acme-dns-account-label): like dns-01, but at a name specific to the account.
 
-    So several accounts, at one CA or several, can each have a CNAME of theirs for the same domain.
+    So several accounts, at the same CA or different ones, can each have a CNAME for the same domain.
     """
 
     @property
@@ -288,7 +288,7 @@ class DnsAccount01(Dns01):
         return "dns-account-01"
 
     def _known(self, key_authorization: str) -> str | None:
-        # Whoever is told it would put the record where dns-01 has it.
+        # A program that receives it would put the record at the name for dns-01.
         del key_authorization
         return None
 
@@ -300,10 +300,10 @@ async def until_seen(
     seconds: float,
     required: bool,
 ) -> None:
-    """Look until all records are where the CA will look.
+    """Wait until all records are visible where the CA will look.
 
     Raises:
-        NotVisible: They were not in time, and that is required.
+        NotVisible: They were not visible in time, and are required to be.
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + seconds
@@ -324,20 +324,20 @@ async def until_seen(
 
 
 def check_zone(name: str, zone: str | None) -> None:
-    """Check that a record is in the zone in which a solver creates its records; any zone is fine without one.
+    """Check that a record is in the zone in which a solver creates its records, if one is configured.
 
     Raises:
-        ZoneNotFound: It is in another.
+        ZoneNotFound: It is in another zone.
     """
     if zone is not None and not _is_below(name, [zone]):
         raise ZoneNotFound(f"{name} is not in the zone {zone}, in which the solver creates its records")
 
 
 def _check_length(name: str) -> None:
-    """Check before an order what a name server would refuse after it. Raises `InvalidName`."""
+    """Check before the order what a name server would refuse afterwards. Raises `InvalidName`."""
     if len(name) > MAX_NAME_CHARACTERS:
         raise InvalidName(
-            f"the TXT record cannot be named {name}: that has {len(name)} characters, and the DNS allows "
+            f"the TXT record cannot have the name {name}: it has {len(name)} characters, and the DNS allows "
             f"{MAX_NAME_CHARACTERS}"
         )
 

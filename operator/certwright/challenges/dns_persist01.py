@@ -1,4 +1,4 @@
-"""dns-persist-01 by a TXT record that stays: made once, by a provider or the user, and used by every issuance."""
+"""dns-persist-01: a permanent TXT record, created once by a provider or the user, and used by every issuance."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 
 class DnsPersist01:
-    """dns-persist-01 (draft-ietf-acme-dns-persist); which of its drafts the server speaks shows in its directory.
+    """dns-persist-01 (draft-ietf-acme-dns-persist). The directory shows which draft the server implements.
 
     Args:
-        provider: Adds the record where it is missing; None expects the user to have made it.
-        view: Looks whether it is there. Needed without a provider, when a missing record is reported with its exact
-            text.
-        issuer: Which of the challenge's issuer domain names to write; None for the first.
-        wildcard: Whether records that are added also stand for wildcards and names below; in an order with a
-            wildcard they do.
-        persist_until: When records that are added expire, aware; None for never.
-        propagation_timeout: Seconds until all servers must have the records.
-        zone: The zone in which records are added; None for the one that contains each.
-        ttl: Seconds for which resolvers may cache records that are added; None for the provider's default.
+        provider: Adds missing records; None if the user creates them.
+        view: Checks whether the records exist. Required without a provider; a missing record is then reported with its
+            exact text.
+        issuer: Which of the challenge's issuer domain names to use; None for the first.
+        wildcard: Whether added records also cover wildcards and subdomains; for an order with a wildcard, they always
+            do.
+        persist_until: When added records expire, aware; None for never.
+        propagation_timeout: Seconds within which all servers must have the records.
+        zone: The zone in which records are added; None for the one that contains each name.
+        ttl: How long resolvers may cache added records, in seconds; None for the provider's default.
     """
 
     challenge_type: Final = "dns-persist-01"
@@ -58,16 +58,16 @@ class DnsPersist01:
         self._ttl = ttl
 
     def records(self, proofs: Sequence[Proof]) -> tuple[TxtRecord, ...]:
-        """Return the records that are needed, each once: for a name and its wildcard together, one does for both.
+        """Return the required records, each once; a single record covers a name and its wildcard.
 
         Raises:
-            UnsupportedChallenge: A challenge names no issuer, or not the one that was asked for.
+            UnsupportedChallenge: A challenge names no issuer, or not the requested one.
         """
         wildcards = {proof.txt_name for proof in proofs if proof.authorization.wildcard}
         return tuple(dict.fromkeys(self._record(proof, wildcards) for proof in proofs))
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Add what is missing. Raises `DnsError`, such as `ZoneNotFound` for what is outside of the zone."""
+        """Add the missing records. Raises `DnsError`, such as `ZoneNotFound` for a record outside of the zone."""
         if self._provider is not None:
             missing = [record for record, seen in await self._look(proofs) if seen is None or not seen.complete]
             for record in missing:
@@ -76,10 +76,10 @@ class DnsPersist01:
                 await self._provider.present([replace(one, zone=self._zone, ttl=self._ttl) for one in missing])
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Ask all authoritative servers until they have all records.
+        """Query all authoritative servers until they have all records.
 
         Raises:
-            NotVisible: They did not in time; without a provider it says which records to make.
+            NotVisible: They did not have them in time. Without a provider, the message says which records to create.
         """
         if self._view is None:
             return
@@ -91,7 +91,7 @@ class DnsPersist01:
         await until_seen(self._view.check, [record for record, _ in absent], seconds=self._seconds, required=True)
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Leave the record: it is for the next issuance too. To withdraw the permission, remove it yourself."""
+        """Leave the record for the next issuance. To withdraw the permission, remove it yourself."""
 
     def _record(self, proof: Proof, wildcards: set[str]) -> TxtRecord:
         wildcard = self._wildcard or proof.txt_name in wildcards
@@ -99,7 +99,7 @@ class DnsPersist01:
         return TxtRecord(proof.txt_name, value)
 
     async def _look(self, proofs: Sequence[Proof]) -> list[tuple[TxtRecord, Propagation | None]]:
-        """Return each needed record with what is seen there; a record of another text that does as well is complete."""
+        """Return each required record with what was seen; a different record that authorizes as well is complete."""
         records = self.records(proofs)
         if self._view is None:
             return [(record, None) for record in records]

@@ -1,4 +1,4 @@
-"""Errors of solvers: each an `AcmeError`, like everything that stops an issuance."""
+"""Errors of solvers. Each is an `AcmeError`, like every error that stops an issuance."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from certwright.acme import AcmeError
 
 
 class NotVisible(AcmeError):
-    """A challenge response is in place as far as the solver knows, but not visible; the CA was not asked."""
+    """A challenge response was presented but is not visible. The CA was not asked to validate."""
 
 
 class CannotListen(AcmeError):
-    """A server for a challenge cannot listen at its address: the port is taken, or only for the administrator."""
+    """A challenge server cannot listen at its address: the port is in use or requires privileges."""
 
 
 class CannotWrite(AcmeError):
@@ -18,4 +18,4 @@ class CannotWrite(AcmeError):
 
 
 class PersistentRecordMissing(AcmeError):
-    """A permanent record of dns-persist-01 is not in the DNS; the message says which. The CA was not asked."""
+    """A permanent record of dns-persist-01 is missing; the message says which. The CA was not asked to validate."""

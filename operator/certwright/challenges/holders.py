@@ -1,4 +1,4 @@
-"""Who needs which response: one that two orders share is removed by the last of them."""
+"""Which orders need which response: a response that two orders share is removed by the last of them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class Located(Protocol):
-    """What can be held: equal ones are one, and each stands somewhere."""
+    """What can be held. Equal items count as one, and each has a location."""
 
     def __hash__(self) -> int:
         """Return the hash."""
@@ -20,7 +20,7 @@ class Located(Protocol):
 
     @property
     def location(self) -> str:
-        """Where it stands. What is at one location is changed one after the other."""
+        """Where it is. Changes at one location are made one after the other."""
         ...
 
 
@@ -30,9 +30,8 @@ T = TypeVar("T", bound=Located)
 class Holders(Generic[T]):
     """Holders of presented responses, by response.
 
-    A CA may hand the same pending authorization, and so the same TXT value or file, to two orders of one account. The
-    holder that is done first must leave it alone, and a holder that presents it while it is being removed must wait
-    for that.
+    A CA may give two orders of one account the same pending authorization, and therefore the same TXT value or file.
+    The holder that finishes first must not remove it, and a holder that presents it during a removal must wait.
     """
 
     def __init__(self) -> None:
@@ -41,7 +40,7 @@ class Holders(Generic[T]):
         self._locks: KeyedLock[str] = KeyedLock()
 
     def __iter__(self) -> Iterator[T]:
-        """Return all that is held by at least one holder."""
+        """Iterate over everything that has at least one holder."""
         return (item for here in self._holders.values() for item in here)
 
     def at(self, location: str) -> tuple[T, ...]:
@@ -53,10 +52,10 @@ class Holders(Generic[T]):
         return tuple(dict.fromkeys(item for holder in holders for item in self._held.get(holder, ())))
 
     async def hold(self, holder: Hashable, items: Iterable[T]) -> None:
-        """Note that a holder needs these; return when no removal of them is under way.
+        """Register that a holder needs these items; return when no removal of them is in progress.
 
         Args:
-            holder: The UID of a Certificate, or whatever else stands for an order.
+            holder: The UID of a Certificate, or anything else that identifies an order.
             items: Its responses.
         """
         for location, here in _by_location(items):
@@ -67,16 +66,16 @@ class Holders(Generic[T]):
 
     @asynccontextmanager
     async def releasing(self, holder: Hashable, items: Iterable[T]) -> AsyncIterator[list[T]]:
-        """Give these up, and yield those that no other holder needs and that are to be removed inside the block.
+        """Release these items, and yield those that no other holder needs, for removal inside the block.
 
-        If the block fails the holder keeps them all.
+        If the block fails, the holder keeps all of them.
         """
         async with self.releasing_all([holder], items) as removable:
             yield removable
 
     @asynccontextmanager
     async def releasing_all(self, holders: Collection[Hashable], items: Iterable[T]) -> AsyncIterator[list[T]]:
-        """Give these up on behalf of several holders at once; see `releasing`."""
+        """Release these items on behalf of several holders at once; see `releasing`."""
         grouped = _by_location(items)
         released = [item for _, here in grouped for item in here]
         async with AsyncExitStack() as locks:
@@ -88,12 +87,12 @@ class Holders(Generic[T]):
                     self._drop(holder, item)
 
     def forget(self, holder: Hashable) -> None:
-        """Give up whatever a holder holds: it is gone, or its responses are left where they are."""
+        """Release everything that a holder holds, because it is gone or leaves its responses in place."""
         for item in self.held_by([holder]):
             self._drop(holder, item)
 
     def keep_only(self, holder: Hashable, items: Iterable[T]) -> None:
-        """Give up whatever a holder holds but for these."""
+        """Release everything that a holder holds, except for these items."""
         kept = set(items)
         for item in self.held_by([holder]):
             if item not in kept:
@@ -117,7 +116,7 @@ V = TypeVar("V")
 
 
 def _discard(sets: dict[K, set[V]], key: K, value: V) -> None:
-    """Take a value out of one of the sets, and the set away with its last one."""
+    """Remove a value from a set, and the set itself when it becomes empty."""
     sets[key].discard(value)
     if not sets[key]:
         del sets[key]

@@ -1,4 +1,4 @@
-"""http-01 by a server of our own, for hosts where nothing listens at port 80."""
+"""http-01 with a built-in server, for hosts where nothing listens on port 80."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ if TYPE_CHECKING:
 
 
 class Http01Server:
-    """Answers the CA while files are presented; everything else is 404. Use one for all issuances at a port.
+    """Answers the CA while responses are presented, and anything else with 404. Use one for all issuances on a port.
 
     Args:
-        host: The address to listen at; None for all.
-        port: The port to listen at. The CA asks at port 80 (RFC 8555 section 8.3): another one needs a forwarding.
+        host: The address to listen on; None for all.
+        port: The port to listen on. The CA connects to port 80 (RFC 8555 section 8.3), so another one requires a
+            forwarding.
     """
 
     challenge_type: Final = "http-01"
@@ -31,14 +32,14 @@ class Http01Server:
 
     @property
     def port(self) -> int:
-        """The port that it listens at, which for port 0 is only known while it does."""
+        """The port that it listens on; for port 0, this is known only while it listens."""
         return self._listener.port
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Listen, and answer for these.
+        """Start to listen, and serve these responses.
 
         Raises:
-            CannotListen: The port is taken or needs rights.
+            CannotListen: The port is in use or requires privileges.
         """
         fresh = {proof.http01_path: proof.key_authorization for proof in proofs}
         added = len(fresh.keys() - self._contents.keys())
@@ -46,10 +47,10 @@ class Http01Server:
         await self._listener.hold(added)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """It answers from the moment it listens."""
+        """Return immediately: responses are visible as soon as the server listens."""
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Forget these, and close the port after the last."""
+        """Drop these responses, and stop listening after the last."""
         gone = [path for proof in proofs if self._contents.pop(path := proof.http01_path, None) is not None]
         await self._listener.let_go(len(gone))
 
@@ -57,5 +58,5 @@ class Http01Server:
         await exchange(reader, writer, self._look_up)
 
     def _look_up(self, _host: str, token: str) -> str | None:
-        # Whatever the host: what forwards the port here may call it by another name.
+        # For any host: a proxy that forwards requests here may change the name.
         return self._contents.get(f"{WELL_KNOWN_PATH}{token}")

@@ -1,4 +1,4 @@
-"""A server that listens for as long as there is something to answer."""
+"""A server that listens only while there is something to answer."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
 MAX_CONNECTIONS: Final = 64
-"""Connections at a time; a CA comes from a handful of places, each with one request."""
+"""The maximum number of connections; a CA validates from a handful of places, with one request each."""
 CONNECTION_SECONDS: Final = 10.0
-"""Seconds for one connection, from its first byte to its last."""
+"""The time limit of a connection, in seconds."""
 
 
 class Listener:
-    """Accepts connections while it is held by at least one user, and closes when the last lets go."""
+    """Accepts connections while it has at least one user, and closes after the last one is done."""
 
     def __init__(
         self,
@@ -38,17 +38,17 @@ class Listener:
 
     @property
     def port(self) -> int:
-        """The port that it listens at; while it does not listen, the one it was given."""
+        """The port that it listens on; while it does not listen, the configured one."""
         if self._server is not None and self._server.sockets:
             port: int = self._server.sockets[0].getsockname()[1]
             return port
         return self._port
 
     async def hold(self, users: int) -> None:
-        """Listen, on behalf of this many users.
+        """Listen on behalf of this many users.
 
         Raises:
-            CannotListen: The port is taken or needs rights.
+            CannotListen: The port is in use or requires privileges.
         """
         async with self._changing:
             if self._server is None:
@@ -56,7 +56,7 @@ class Listener:
             self._users += users
 
     async def let_go(self, users: int) -> None:
-        """Count these users off, and stop listening if they were the last."""
+        """Remove this many users, and stop listening if they were the last."""
         async with self._changing:
             self._users = max(self._users - users, 0)
             if self._users == 0 and self._server is not None:
@@ -87,7 +87,7 @@ class Listener:
             async with asyncio.timeout(CONNECTION_SECONDS):
                 await self._handle(reader, writer)
         except (OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError, ValueError):
-            # The client is gone, too slow, or speaks another protocol: there is nothing to be done about it here.
+            # The client is gone, too slow, or speaks another protocol; there is nothing to do about it here.
             pass
         finally:
             self._open.pop(writer, None)

@@ -1,4 +1,4 @@
-"""Any challenge by hand: the user is told what to do, and says when it is done."""
+"""Challenges answered by hand: the user gets instructions, and confirms when they are carried out."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from certwright.challenges.proof import Proof
 
 ManualType: TypeAlias = Literal["http-01", "dns-01", "dns-account-01", "dns-persist-01"]
-"""What the user can be asked to do: put a file or a record somewhere."""
+"""The challenges that a user can answer: with a file or a record."""
 
 
 @dataclass(frozen=True)
 class Instruction:
-    """What the user has to put where.
+    """What the user must create, and where.
 
     Attributes:
-        name: The name it is for, as the order wrote it.
+        name: The name to validate, as it appears in the order.
         challenge_type: The type of challenge.
         place: The URL of a file, or the name of a TXT record.
         content: The content of the file, or the value of the record.
-        stays: Whether it is to stay for later issuances (dns-persist-01) rather than be removed afterwards.
+        stays: Whether to keep it for later issuances (dns-persist-01) instead of removing it afterwards.
     """
 
     name: str
@@ -41,12 +41,12 @@ class Instruction:
 
 
 class Manual:
-    """Hands instructions to a callback and waits for it.
+    """Passes instructions to a callback, and waits until it returns.
 
     Args:
         challenge_type: Which challenge to answer.
-        ask: Called once with all instructions; awaited until they are carried out.
-        tidy: Called with the instructions whose files and records can be removed now; None calls nothing.
+        ask: Called once with all instructions; must return when they have been carried out.
+        tidy: Called with the instructions whose files and records can be removed; optional.
     """
 
     def __init__(
@@ -66,24 +66,24 @@ class Manual:
         return self._type
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Ask for everything at once, and wait until it is done."""
+        """Request everything at once, and wait until it is done."""
         await self._ask(instructions(proofs))
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Return at once: `ask` returned when it was done."""
+        """Return immediately, because `ask` has already waited."""
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Say what can be removed."""
+        """Call `tidy` with everything that can be removed."""
         removable = [instruction for instruction in instructions(proofs) if not instruction.stays]
         if self._tidy is not None and removable:
             await self._tidy(removable)
 
 
 def instructions(proofs: Sequence[Proof]) -> tuple[Instruction, ...]:
-    """Return what has to be put where, for http-01 and the dns challenges.
+    """Return the instructions for http-01 and the DNS challenges.
 
     Raises:
-        UnsupportedChallenge: A proof is for another challenge; no user can serve a TLS certificate by hand.
+        UnsupportedChallenge: A proof is for another challenge; tls-alpn-01 cannot be answered by hand.
     """
     return tuple(map(_instruction, proofs))
 

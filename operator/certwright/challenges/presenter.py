@@ -1,4 +1,4 @@
-"""What the operator needs of whatever answers challenges: many short calls, so that no worker is held by a wait."""
+"""The operator's interface to whatever answers challenges: short calls, so that no worker has to wait."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class PresentedObject:
 
 
 class Presenter(Protocol):
-    """Puts the responses of one order where the CA looks for them, looks for them itself, and removes them.
+    """Presents the responses of one order, checks whether they are visible, and removes them.
 
-    It is the non-blocking counterpart of `Solver`: `check` looks once and returns, and the caller decides when to look
-    again. Every method is idempotent, and none depends on an earlier call: the process may have restarted since.
+    This is the non-blocking counterpart of `Solver`: `check` returns after one attempt, and the caller decides when to
+    check again. Every method is idempotent, and none depends on earlier calls, as the process may have restarted.
     """
 
     @property
@@ -45,30 +45,30 @@ class Presenter(Protocol):
 
     @property
     def self_check(self) -> SelfCheckMode:
-        """Whether the responses must be seen before the CA is asked."""
+        """Whether the responses must be visible before the CA is asked to validate."""
         ...
 
     @property
     def patience(self) -> dt.timedelta:
-        """How long the responses are looked for."""
+        """How long to wait for the responses to become visible."""
         ...
 
     @property
     def settling(self) -> dt.timedelta:
-        """How long after presenting nothing is looked for, nor the CA asked."""
+        """How long to wait after presenting, before the first check and before the CA is asked."""
         ...
 
     @property
     def destination(self) -> str:
-        """Where records are put: equal for two presenters of records that share a place, empty for all others."""
+        """Identifies where records are put: equal for presenters whose records share a place, empty for all others."""
         ...
 
     async def place(self, name: str) -> str:
-        """Return where the response for a name has to be. What can fail without the CA fails here, before an order."""
+        """Return where the response for a name must be. What can fail without the CA fails here, before an order."""
         ...
 
     async def expect(self, names: Sequence[str]) -> None:
-        """Check what has to be there before an order is placed for these names; most need nothing."""
+        """Check the prerequisites of an order for these names; most presenters have none."""
         ...
 
     def respond(self, name: str, place: str, challenge: Challenge, key_authorization: str) -> ChallengeResponse:
@@ -83,17 +83,17 @@ class Presenter(Protocol):
         ...
 
     def objects_for(self, responses: Sequence[ChallengeResponse]) -> tuple[PresentedObject, ...]:
-        """Return the objects that `present` makes for these responses, to be written down before."""
+        """Return the objects that `present` will create for these responses, so that they can be recorded first."""
         ...
 
     async def present(self, responses: Sequence[ChallengeResponse]) -> None:
-        """Put the responses in place, together; those that are there already stay."""
+        """Put all responses in place together. Those that already exist stay."""
         ...
 
     async def check(self, responses: Sequence[ChallengeResponse]) -> Sequence[Sighting]:
-        """Look for each response once, and return what was seen, in the same order."""
+        """Check each response once, and return what was seen, in the same order."""
         ...
 
     async def clean_up(self, responses: Sequence[ChallengeResponse]) -> None:
-        """Remove exactly these responses; one that is gone already is success."""
+        """Remove exactly these responses; those that no longer exist are ignored."""
         ...

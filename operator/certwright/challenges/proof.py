@@ -1,4 +1,4 @@
-"""What validates one domain: an authorization, the challenge that was chosen, and what answers it."""
+"""The validation of one domain: its authorization, the chosen challenge, and the response."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Proof:
-    """One challenge to be answered, with everything that its answer is computed from.
+    """A challenge to answer, with everything needed to compute the response.
 
     Attributes:
-        authorization: What it is for.
-        challenge: The challenge that was chosen among those offered.
-        account_url: The account.
+        authorization: The authorization that it belongs to.
+        challenge: The challenge that was chosen.
+        account_url: The URL of the account.
         thumbprint: The thumbprint of the account key.
-        meta: What the server says about itself.
+        meta: The `meta` object of the CA's directory.
     """
 
     authorization: Authorization
@@ -45,7 +45,7 @@ class Proof:
 
     @classmethod
     def of(cls, client: Client, meta: DirectoryMeta, authorization: Authorization, challenge: Challenge) -> Proof:
-        """Take the account from a client that has one."""
+        """Create a proof with the account of a client."""
         return cls(authorization, challenge, client.account_url or "", client.key.thumbprint, meta)
 
     @property
@@ -55,7 +55,7 @@ class Proof:
 
     @property
     def name(self) -> str:
-        """The name as the order wrote it: with a leading `*.` if it is for the wildcard."""
+        """The name as it appears in the order: with a leading `*.` for a wildcard."""
         return self.authorization.name
 
     @property
@@ -87,10 +87,10 @@ class Proof:
 
     @property
     def txt_name(self) -> str:
-        """Where the TXT record of a dns challenge stands, before any CNAME is followed.
+        """The name of the TXT record for a DNS challenge, before any CNAME is followed.
 
         Raises:
-            UnsupportedChallenge: The challenge is none of the three dns ones.
+            UnsupportedChallenge: The challenge is not one of the three DNS challenges.
         """
         match self.challenge.type:
             case "dns-01":
@@ -113,7 +113,7 @@ class Proof:
 
     @property
     def account_uri(self) -> str:
-        """What a dns-persist-01 record names the account by: hashed where the server wants that, else its URL."""
+        """The account URI in a dns-persist-01 record: hashed if the server requires that, otherwise the account URL."""
         return account_uri(
             self.meta, domain=self.identifier.value, thumbprint=self.thumbprint, account_url=self.account_url
         )
@@ -125,11 +125,11 @@ class Proof:
 
         Args:
             issuer: One of the challenge's issuer domain names; None for the first.
-            wildcard: Whether it also stands for wildcards; it does in any case if the proof is for one.
-            persist_until: When it expires, aware; None for never.
+            wildcard: Whether the record also covers wildcards; always true if the proof is for one.
+            persist_until: When the record expires, aware; None for never.
 
         Raises:
-            UnsupportedChallenge: The challenge names no issuer, not this one, or what no record can hold.
+            UnsupportedChallenge: The challenge names no issuer, not this one, or one that no record can contain.
         """
         offered = self.challenge.issuer_domain_names
         if not offered or (issuer is not None and issuer not in offered):

@@ -1,9 +1,8 @@
-"""A web server that serves nothing but key authorizations. Standard library only: it runs in solver pods too.
+"""A web server that serves only key authorizations. Standard library only, because solver pods run it as well.
 
-It answers GET and HEAD of ``/.well-known/acme-challenge/<token>`` for the hosts it was told of, each host with its own
-tokens. ``/`` and ``/healthz`` are answered with 200 for every host: load balancers that check the health of what is
-behind them ask for these, and send no request to what answers otherwise. Anything else is 404. What a client may send
-is bounded in size, time and number.
+It answers GET and HEAD requests for ``/.well-known/acme-challenge/<token>``, with separate tokens for each host.
+``/`` and ``/healthz`` return 200 for every host: load balancers use them for health checks, and send no requests to a
+backend that answers otherwise. Anything else returns 404. Requests are bounded in size, time and number.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 HEALTH: Final = "/healthz"
 HEALTH_PATHS: Final = frozenset({"/", HEALTH})
-"""`/` is what load balancers ask for unless they are told otherwise: those of Google Cloud and AWS among them."""
+"""`/` is the default health check path of load balancers, including those of Google Cloud and AWS."""
 METHODS: Final = frozenset({"GET", "HEAD"})
 MAX_CONNECTIONS: Final = 128
 REQUEST_SECONDS: Final = 5.0
@@ -33,7 +32,7 @@ class Responder:
 
     Args:
         look_up: Returns the key authorization for a host and a token, or None; called for each request.
-        on_answer: Told of every request: the host and the status that was answered.
+        on_answer: Called after every request with the host and the status.
     """
 
     def __init__(self, look_up: LookUp, *, on_answer: Callable[[str, int], None] | None = None) -> None:
@@ -49,7 +48,7 @@ class Responder:
             port: The port; 0 picks a free one.
 
         Raises:
-            OSError: The address is taken or not ours.
+            OSError: The address is in use or not available on this host.
         """
         return await self._server.start(host, port)
 
@@ -71,13 +70,13 @@ async def exchange(
     """Read one request and answer it.
 
     Args:
-        reader: Whose limit bounds the size of a request.
+        reader: Its limit bounds the size of a request.
         writer: Closed by the caller.
         look_up: Returns the key authorization for a host and a token, or None.
-        health_paths: What is answered with 200 for every host.
+        health_paths: The paths that return 200 for every host.
 
     Returns:
-        The host that was asked for, as the client wrote it, and the status.
+        The requested host, as the client wrote it, and the status.
 
     Raises:
         OSError, asyncio.IncompleteReadError: The client went away.

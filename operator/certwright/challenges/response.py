@@ -1,4 +1,4 @@
-"""What the CA is to find: a TXT record, or a file; and the words for each in conditions, Events and logs."""
+"""Challenge responses (a TXT record, a file, a certificate), and how conditions, Events and logs describe them."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class ChallengeResponse(Protocol):
-    """What one challenge is answered with (RFC 8555 section 8): where it stands, and the words for it.
+    """The response to one challenge (RFC 8555 section 8): its location and its description.
 
     Attributes:
         challenge_type: The type of the challenge.
-        waiting_reason: For a condition, while it is waited for.
-        failure_reason: For a condition, once it was waited for without success.
-        warn_after: How long it may take before an Event says that it takes long.
-        advice: What the user can do if it cannot be seen.
+        waiting_reason: The condition reason while the operator waits for it to become visible.
+        failure_reason: The condition reason if it did not become visible in time.
+        warn_after: How long it may take before a Warning Event.
+        advice: What the user can do if it is not visible.
     """
 
     challenge_type: ClassVar[str]
@@ -195,7 +195,7 @@ class TlsAlpnResponse(FileResponse):
 
 
 class Sighting(Protocol):
-    """What was seen of one response."""
+    """What was seen of a response."""
 
     @property
     def complete(self) -> bool:

@@ -1,4 +1,4 @@
-"""A look at the answers of http-01 as the CA will take it, before the CA counts a failure."""
+"""Request http-01 responses as the CA will, before the CA counts a failure."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from certwright.challenges.solver import Solver
 
 CHECK_SECONDS: Final = 30.0
-"""Seconds until an answer has to be there, unless the caller says otherwise."""
+"""The default time, in seconds, within which a response must be visible."""
 MAX_REDIRECTS: Final = 10
-"""As many as Boulder follows."""
+"""The number of redirects that Boulder follows."""
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 HTTP_PORT: Final = 80
 HTTPS_PORT: Final = 443
@@ -34,7 +34,7 @@ HTTPS_PORT: Final = 443
 _PAUSE: Final = 1.0
 _MAX_ANSWER: Final = 4096
 _WHITE_SPACE: Final = 16
-"""Bytes of it that may follow a key authorization (RFC 8555 section 8.3)."""
+"""How many bytes of white space may follow a key authorization (RFC 8555 section 8.3)."""
 _MEDIA_TYPE: Final = re.compile(r"[a-z0-9.+-]{1,40}/[a-z0-9.+-]{1,60}", re.ASCII)
 _HOST: Final = re.compile(r"[a-z0-9._-]+", re.ASCII)
 _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
@@ -42,13 +42,13 @@ _NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*", re.ASCII)
 
 @dataclass(frozen=True)
 class CheckPolicy:
-    """What a look may do.
+    """What a check may do.
 
     Attributes:
-        port: The port of the first request: 80 for every CA but those for tests; redirects may lead there too.
-        follow_addresses: Whether a redirect to an IP address is followed. Boulder follows none, and in a cluster the
-            author of a Certificate must not choose what is asked for.
-        seconds: How long all requests of one look may take together; None for no limit of its own.
+        port: The port of the first request, which redirects may also lead to: 80, except for test CAs.
+        follow_addresses: Whether to follow redirects to IP addresses. Boulder does not, and in a cluster, the author of
+            a Certificate must not choose where requests go.
+        seconds: The time limit for all requests of one check; None for no limit.
     """
 
     port: int = HTTP_PORT
@@ -58,13 +58,13 @@ class CheckPolicy:
 
 @dataclass(frozen=True)
 class Answer:
-    """What one request was answered with.
+    """The answer to one request.
 
     Attributes:
         status: The HTTP status.
         location: The header field of a redirect, or None.
         media_type: The content type, lower-case and without parameters, or an empty text.
-        body: The beginning of the content; not needed of a redirect.
+        body: The beginning of the content; not needed for a redirect.
     """
 
     status: int
@@ -74,17 +74,17 @@ class Answer:
 
     @property
     def redirects(self) -> bool:
-        """Whether it says to look elsewhere."""
+        """Whether it is a redirect."""
         return self.status in REDIRECTS and self.location is not None
 
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """A request that was not answered.
+    """A request without an answer.
 
     Attributes:
         reason: Why, in words.
-        untrusted: Whether that is because the server's certificate did not verify.
+        untrusted: Whether the reason is that the server's certificate did not verify.
     """
 
     reason: str
@@ -92,28 +92,28 @@ class NoAnswer:
 
 
 class Fetch(Protocol):
-    """Sends one GET request, as whoever looks sends requests."""
+    """Sends one GET request."""
 
     async def __call__(self, url: str, *, enough: int) -> Answer | NoAnswer:
-        """Return the answer, without following a redirect, or why there is none.
+        """Return the answer, without following redirects, or the reason why there is none.
 
         Args:
-            url: What to ask for.
-            enough: How many bytes of the content are enough.
+            url: The URL to request.
+            enough: How many bytes of the content to read.
 
         Raises:
             TimeoutError: There was no answer in time.
-            ValueError: The URL cannot be asked for.
+            ValueError: The URL cannot be requested.
         """
         ...
 
 
 class Found(enum.Enum):
-    """What a look came to."""
+    """The outcome of a check."""
 
     RIGHT = enum.auto()
     UNVERIFIED = enum.auto()
-    """CAs take any certificate here: it may be the one that is to be replaced. More cannot be seen."""
+    """CAs accept any certificate here, as it may be the one to be replaced. Nothing more can be checked."""
     WRONG_STATUS = enum.auto()
     WRONG_CONTENT = enum.auto()
     NO_ANSWER = enum.auto()
@@ -130,12 +130,12 @@ class Finding:
     """What was found at a URL.
 
     Attributes:
-        found: The kind.
-        host: The host that was asked last.
-        via: Where redirects led, in words, in their order.
+        found: The outcome.
+        host: The host of the last request.
+        via: The targets of redirects, in order, as text.
         status: The HTTP status of the last answer, or None.
-        detail: Of `NO_ANSWER` the reason, of `WRONG_CONTENT` the media type (or nothing), of a redirect that no CA
-            follows where it leads.
+        detail: For `NO_ANSWER` the reason, for `WRONG_CONTENT` the media type or nothing, for a redirect that no CA
+            follows its target.
     """
 
     found: Found
@@ -146,7 +146,7 @@ class Finding:
 
     @property
     def complete(self) -> bool:
-        """Whether the CA can be expected to be satisfied."""
+        """Whether the CA can be expected to accept the response."""
         return self.found in {Found.RIGHT, Found.UNVERIFIED}
 
     @property
@@ -159,13 +159,13 @@ class Finding:
 
 
 async def look(url: str, content: str, fetch: Fetch, policy: CheckPolicy) -> Finding:
-    """Ask for a file once, as a CA does, and follow redirects where CAs follow them; never an error.
+    """Request a file once, as a CA does, following the redirects that CAs follow. Never raises an error.
 
     Args:
-        url: The file's.
-        content: What it must hold.
+        url: The URL of the file.
+        content: The expected content.
         fetch: Sends the requests.
-        policy: What may be followed.
+        policy: Which redirects may be followed.
     """
     goal = urlsplit(url)
     if policy.port != HTTP_PORT:
@@ -200,7 +200,7 @@ async def look(url: str, content: str, fetch: Fetch, policy: CheckPolicy) -> Fin
 
 
 def is_address(host: str) -> bool:
-    """Whether a host is an IP address, in whatever form the C library would take one: `127.1`, `2130706433`, `0x7f.1`.
+    """Return whether a host is an IP address in any form that the C library accepts: `127.1`, `2130706433`, `0x7f.1`.
 
     No top-level domain is a number.
     """
@@ -210,10 +210,10 @@ def is_address(host: str) -> bool:
 def _judge(answer: Answer, content: str) -> tuple[Found, str]:
     if answer.status != HTTPStatus.OK:
         return Found.WRONG_STATUS, ""
-    # RFC 8555 section 8.3 lets white space follow.
+    # RFC 8555 section 8.3 allows trailing white space.
     if answer.body.rstrip() == content.encode("ascii"):
         return Found.RIGHT, ""
-    # The type is the server's own text: it is shown only if it is one.
+    # The server chooses this text, so it is shown only if it is a media type.
     return Found.WRONG_CONTENT, answer.media_type if _MEDIA_TYPE.fullmatch(answer.media_type) else ""
 
 
@@ -226,7 +226,7 @@ def _refusal(goal: SplitResult, policy: CheckPolicy) -> Found | None:
         port = goal.port
     except ValueError:
         return Found.NO_URL
-    # Else an HTTP client might make another host of it, by percent-decoding or IDNA, than was judged here.
+    # Otherwise, percent-decoding or IDNA in an HTTP client could turn it into a different host than was checked here.
     if ":" not in host and _HOST.fullmatch(host) is None:
         return Found.NO_URL
     if port not in {None, HTTP_PORT, HTTPS_PORT, policy.port}:
@@ -237,7 +237,7 @@ def _refusal(goal: SplitResult, policy: CheckPolicy) -> Found | None:
 
 
 def _words(goal: SplitResult, policy: CheckPolicy) -> str:
-    """Return a redirect's goal without path and query, which may hold anything, and with a short host."""
+    """Return a redirect's target without path and query, which may contain anything, and with a shortened host."""
     place = goal.netloc.rpartition("@")[2]
     for port in (HTTP_PORT, HTTPS_PORT, policy.port):
         place = place.removesuffix(f":{port}")
@@ -245,17 +245,17 @@ def _words(goal: SplitResult, policy: CheckPolicy) -> str:
 
 
 class SelfChecked:
-    """A solver for http-01 that asks its own URLs before the CA does: Let's Encrypt allows five failures an hour.
+    """A solver for http-01 that requests its responses before the CA does: Let's Encrypt allows five failures an hour.
 
-    Redirects are followed as CAs follow them: to http and https at ports 80 and 443, ten at most. Do without where this
-    host cannot reach the domains that it validates (hairpin NAT, split horizon).
+    Redirects are followed as by CAs: to http and https on ports 80 and 443, at most ten. Do not use this if the host
+    cannot reach the domains that it validates (hairpin NAT, split-horizon DNS).
 
     Args:
         solver: Any solver for http-01.
-        transport: `HttpxTransport(allow_insecure=True, verify=False)`: the CA asks over plain http, and takes any
-            certificate where a redirect leads to https.
-        port: The port to ask at, where a forwarding stands in for port 80.
-        seconds: How long an answer may take to appear.
+        transport: `HttpxTransport(allow_insecure=True, verify=False)`: CAs send requests over plain http, and accept
+            any certificate if a redirect leads to https.
+        port: The port to connect to, if port 80 is forwarded to another one.
+        seconds: How long a response may take to become visible.
     """
 
     challenge_type: Final = "http-01"
@@ -275,10 +275,10 @@ class SelfChecked:
         await self._solver.present(proofs)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """As the solver does, and then until all answers are there.
+        """Wait as the solver does, and then until all responses are visible.
 
         Raises:
-            NotVisible: One was not in time; says what was there instead.
+            NotVisible: One was not visible in time. The message says what was there instead.
         """
         await self._solver.wait(proofs)
         await asyncio.gather(*map(self._until_there, proofs))
@@ -329,12 +329,12 @@ def _complaint(finding: Finding) -> str:
 
 @dataclass(frozen=True)
 class SelfTest:
-    """What one look at a challenge response came to.
+    """The result of checking a challenge response once.
 
     Attributes:
-        complete: Whether the CA can be expected to be satisfied.
-        place: Where was looked: a URL, or the name of a record after CNAMEs.
-        seen: What was there, for people.
+        complete: Whether the CA can be expected to accept the response.
+        place: The URL or the name of the record (after CNAMEs) that was checked.
+        seen: A description of what was there.
     """
 
     complete: bool
@@ -345,15 +345,15 @@ class SelfTest:
 async def self_test(
     proof: Proof, *, view: DnsView | None = None, transport: Transport | None = None, port: int = HTTP_PORT
 ) -> SelfTest:
-    """Look once for the response to a challenge of http-01, dns-01 or dns-account-01, as the CA will.
+    """Check once for the response to an http-01, dns-01 or dns-account-01 challenge, as the CA will.
 
-    Nothing is sent to the CA, so it counts nothing.
+    This sends nothing to the CA, so it does not count as an attempt.
 
     Args:
         proof: The challenge; see `Proof.of`.
-        view: For records: which servers are asked. None for the authoritative ones.
-        transport: For files; see `SelfChecked`. None for one of its own.
-        port: For files: where the CA would ask port 80.
+        view: For records: the servers to query; None for the authoritative ones.
+        transport: For files; see `SelfChecked`. None to create one.
+        port: For files: the port to connect to instead of port 80.
 
     Raises:
         UnsupportedChallenge: The challenge is of another type.

@@ -1,4 +1,4 @@
-"""The protocol of what answers challenges: present, wait until it can be seen, clean up."""
+"""The protocol of solvers: present responses, wait until they are visible, clean up."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class Solver(Protocol):
-    """Puts the responses to one type of challenge where the CA looks for them, for many domains at a time.
+    """Presents the responses for one type of challenge, for many domains at a time.
 
-    Write your own by having these four members; nothing has to be inherited. Errors of any kind become a
-    `SolverFailed` with the error as its cause. A method that is not asynchronous is called all the same; nothing else
+    To write your own, implement these four members; no base class is needed. Any exception becomes a `SolverFailed`
+    with that exception as its cause. A method that is not asynchronous is called all the same; nothing else
     happens while it runs.
     """
 
@@ -25,23 +25,23 @@ class Solver(Protocol):
         ...
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Put all responses in place. Those that are there already are fine."""
+        """Put all responses where the CA looks for them. Some may already be in place."""
         ...
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """Return once the CA can be expected to see all of them, or raise if it never will."""
+        """Return once the CA can be expected to see all responses; raise an exception if it never will."""
         ...
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Remove the responses, also after `present` failed halfway or was cancelled.
+        """Remove the responses, also if `present` failed or was cancelled halfway.
 
-        It is no error if nothing is left to remove.
+        Responses that no longer exist are not an error.
         """
         ...
 
 
 Solvers: TypeAlias = Sequence[Solver] | Callable[[Identifier], Sequence[Solver]]
-"""Solvers in the order of preference, or a function that returns those for one identifier: by name, zone or type."""
+"""Solvers in order of preference, or a function that returns the solvers for an identifier."""
 
 
 _MEMBERS: Final = ("challenge_type", "present", "wait", "clean_up")
@@ -68,5 +68,5 @@ def check_solvers(solvers: Solvers) -> None:
 
 
 def solvers_for(solvers: Solvers, identifier: Identifier) -> Sequence[Solver]:
-    """Return the solvers for one identifier, in the order of preference."""
+    """Return the solvers for one identifier, in order of preference."""
     return solvers(identifier) if callable(solvers) else solvers

@@ -1,4 +1,4 @@
-"""tls-alpn-01 by a server of our own, for hosts where nothing listens at port 443 (RFC 8737)."""
+"""tls-alpn-01 with a built-in server, for hosts where nothing listens on port 443 (RFC 8737)."""
 
 from __future__ import annotations
 
@@ -18,11 +18,12 @@ if TYPE_CHECKING:
 
 
 class TlsAlpn01Server:
-    """Shows the CA validation certificates while they are presented; no application data is exchanged.
+    """Presents validation certificates to the CA; no application data is exchanged.
 
     Args:
-        host: The address to listen at; None for all.
-        port: The port to listen at. The CA asks at port 443 (RFC 8737 section 3): another one needs a forwarding.
+        host: The address to listen on; None for all.
+        port: The port to listen on. The CA connects to port 443 (RFC 8737 section 3), so another one requires a
+            forwarding.
     """
 
     challenge_type: Final = "tls-alpn-01"
@@ -35,14 +36,14 @@ class TlsAlpn01Server:
 
     @property
     def port(self) -> int:
-        """The port that it listens at, which for port 0 is only known while it does."""
+        """The port that it listens on; for port 0, this is known only while it listens."""
         return self._listener.port
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Listen, and show a certificate for each of these names.
+        """Start to listen, and present a certificate for each of these names.
 
         Raises:
-            CannotListen: The port is taken or needs rights.
+            CannotListen: The port is in use or requires privileges.
         """
         fresh = [validation_certificate(proof.identifier, proof.key_authorization) for proof in proofs]
         ignore_undecodable_names()
@@ -51,10 +52,10 @@ class TlsAlpn01Server:
         await self._listener.hold(added)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """It answers from the moment it listens."""
+        """Return immediately: certificates are visible as soon as the server listens."""
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Forget these, and close the port after the last."""
+        """Drop these certificates, and stop listening after the last."""
         names = [tls_alpn01_server_name(proof.identifier) for proof in proofs]
         gone = [name for name in names if self._contexts.pop(name, None) is not None]
         await self._listener.let_go(len(gone))

@@ -1,4 +1,4 @@
-"""http-01 by files in the folder of a web server that runs already."""
+"""http-01 with files in the folder of an existing web server."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Webroot:
-    """Writes the files that the web server then shows.
+    """Writes files for the web server to serve.
 
-    The folder may belong to the web server's user while this program runs as root: below it no symbolic link is
-    followed, and only files and folders made here get another mode.
+    The folder may belong to the web server's user while this program runs as root, so no symbolic link below it is
+    followed, and only the mode of files and folders created here is changed.
 
     Args:
-        folder: What the server shows at `/`, or a function that returns that for an identifier, where sites differ.
+        folder: The folder that the server serves at `/`, or a function that returns it for an identifier.
     """
 
     challenge_type: Final = "http-01"
@@ -41,21 +41,21 @@ class Webroot:
         self._folder = folder
 
     async def present(self, proofs: Sequence[Proof]) -> None:
-        """Write a file for each, world-readable, below `.well-known/acme-challenge`.
+        """Write a world-readable file for each response, below `.well-known/acme-challenge`.
 
         Raises:
-            CannotWrite: The folder is missing or not writable, or a link is in the way. Only what is below it is made.
+            CannotWrite: The web root is missing or not writable, or a symbolic link is in the way.
         """
         await asyncio.to_thread(self._write, proofs)
 
     async def wait(self, proofs: Sequence[Proof]) -> None:
-        """A file is there once it is written."""
+        """Return immediately: files are visible once they are written."""
 
     async def clean_up(self, proofs: Sequence[Proof]) -> None:
-        """Remove the files, and the folders made for them if they are empty.
+        """Remove the files, and the folders created for them if these are empty.
 
         Raises:
-            CannotWrite: A file is still there.
+            CannotWrite: A file could not be removed.
         """
         await asyncio.to_thread(self._remove, proofs)
 
@@ -90,7 +90,7 @@ def _write_one(root: Path, path: Path, content: str) -> None:
             with _entered(root, path.parent, make=True) as folders:
                 _create(folders[-1], path.name, content)
         except FileNotFoundError:
-            # Another issuance has just removed the folder, as it was empty.
+            # Another issuance has just removed the empty folder.
             if not left or not root.is_dir():
                 raise
         else:
@@ -103,14 +103,14 @@ def _remove_one(root: Path, path: Path) -> None:
         with suppress(FileNotFoundError):
             os.unlink(path.name, dir_fd=folders[-1])
         for name, folder in zip(names[-2::-1], folders[-2::-1], strict=True):
-            # Not empty, gone already, or not ours to remove: it stays.
+            # Not empty, already gone, or not ours to remove.
             with suppress(OSError):
                 os.rmdir(name, dir_fd=folder)
 
 
 @contextmanager
 def _entered(root: Path, folder: Path, *, make: bool) -> Iterator[list[int]]:
-    """Open the root and each folder below it, by its parent's descriptor: what is renamed meanwhile does not matter."""
+    """Open the root and each folder below it through its parent's descriptor, so that renames have no effect."""
     with ExitStack() as stack:
         opened = [os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)]
         stack.callback(os.close, opened[0])
@@ -129,14 +129,14 @@ def _enter(parent: int, name: str, *, make: bool) -> int:
             made = True
     handle = os.open(name, _FOLDER, dir_fd=parent)
     found = os.fstat(handle)
-    # Whatever the umask: the web server runs as another user. What is there by now may be somebody else's.
+    # Independent of the umask, as the web server runs as another user. An existing folder may belong to someone else.
     if made and found.st_uid == os.geteuid() and stat.S_IMODE(found.st_mode) | _ENTERABLE == _ENTERABLE:
         os.fchmod(handle, _ENTERABLE)
     return handle
 
 
 def _create(folder: int, name: str, content: str) -> None:
-    # What an earlier run left, or somebody put there, is removed; it is never written to.
+    # A file from an earlier run or from someone else is removed, never written to.
     with suppress(FileNotFoundError):
         os.unlink(name, dir_fd=folder)
     handle = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, _NEW, dir_fd=folder)

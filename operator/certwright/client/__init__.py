@@ -1,21 +1,21 @@
-"""A certificate in one call: `certwright.acme` with keys, requests, solvers and checks around it.
+"""A certificate in one call: `certwright.acme` plus keys, CSRs, solvers and checks.
 
     async with connect("letsencrypt-staging", account=saved) as client:
         certificate = await issue(client, ["example.com", "*.example.com"], solvers=[Dns01(provider, DnsView())])
         Path("fullchain.pem").write_bytes(certificate.chain_pem)
 
-`issue` orders, validates all domains together, makes key and request meanwhile, and checks the result before it
-returns it.
-`renew` does so for the domains of a certificate, and tells the CA what it renews. Progress is reported as typed events;
-an error, a time-out or a cancellation cleans up first. `certwright.client.sync` has the same for programs without
-asyncio.
+`issue` places an order, validates all domains together, generates the key and the CSR in the meantime, and checks the
+certificate before it returns it. `renew` does the same for the domains of an existing certificate, and tells the CA
+which certificate it replaces. Progress is reported as typed events. After an error, a timeout or a cancellation, the
+challenge responses are removed before the exception is raised. `certwright.client.sync` offers the same functions to
+programs without asyncio.
 
-Solvers answer the challenges: two servers (`Http01Server`, `TlsAlpn01Server`), the folder of a web server
-(`Webroot`), DNS records (`Dns01`, `DnsAccount01`, `DnsPersist01`), a person (`Manual`), or your own `Solver`.
-`SelfChecked` checks the answers to http-01 before the CA does.
+Solvers answer the challenges: with a server of their own (`Http01Server`, `TlsAlpn01Server`), files in a web server's
+folder (`Webroot`), DNS records (`Dns01`, `DnsAccount01`, `DnsPersist01`), or by hand (`Manual`). You can also write
+your own `Solver`. `SelfChecked` checks http-01 responses before the CA does.
 
-What it does not do: it stores nothing, installs no certificate in any server, and does not run by itself. Keep
-`AccountCredentials.of(client)` and what `issue` returns, and ask `RenewalPlan.follow` when to come back.
+This package stores nothing, installs no certificates in servers, and does not run in the background. Store
+`AccountCredentials.of(client)` and the result of `issue`, and use `RenewalPlan.follow` to find out when to renew.
 """
 
 from certwright.challenges.dns01 import Dns01, DnsAccount01

@@ -1,4 +1,4 @@
-"""The certificate that an issuance returns, and what can be read from one in PEM."""
+"""The certificate that an issuance returns, and functions that read certificates in PEM."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def chain_of(pem: bytes) -> CertificateChain:
     """Read a chain in PEM, the end-entity certificate first.
 
     Raises:
-        InvalidCertificate: It is none.
+        InvalidCertificate: The text is not a chain of certificates.
     """
     try:
         return parse_chain(pem)
@@ -30,16 +30,16 @@ def chain_of(pem: bytes) -> CertificateChain:
 
 
 def leaf_der(pem: bytes) -> bytes:
-    """Return the end-entity certificate of a chain in PEM as DER, as revocation and renewal information need it.
+    """Return the end-entity certificate of a chain in PEM as DER, for revocation and renewal information.
 
     Raises:
-        InvalidCertificate: It is no chain.
+        InvalidCertificate: The text is not a chain of certificates.
     """
     return chain_of(pem).leaf.public_bytes(serialization.Encoding.DER)
 
 
 def names_of(chain: CertificateChain) -> tuple[Identifier, ...]:
-    """Return the identifiers that a certificate is for.
+    """Return the domains and addresses in a certificate.
 
     Raises:
         InvalidCertificate: Its extensions cannot be read.
@@ -53,21 +53,21 @@ def names_of(chain: CertificateChain) -> tuple[Identifier, ...]:
 
 @dataclass(frozen=True)
 class IssuedCertificate:
-    """A certificate, its key, and what is needed to renew or revoke it.
+    """A certificate, its private key, and the data needed to renew or revoke it.
 
     Attributes:
-        chain_pem: The certificate and its issuers, in the order TLS sends them.
-        private_key_pem: Its private key, unencrypted PKCS #8; empty if a request was given in its place, or a key that
+        chain_pem: The certificate and its issuers, in the order that TLS servers send them.
+        private_key_pem: Its private key, unencrypted PKCS #8; empty if a CSR was given instead of a key, or if the key
             cannot be exported.
-        identifiers: What it is for, as ordered.
-        not_before: When it begins to be valid, UTC.
-        not_after: When it ends to be valid, UTC.
-        order_url: The order that it came from.
-        certificate_url: Where the chain came from.
-        alternate_urls: Other chains for it; see `CertificateClient.download_chain`.
-        renewal_info: When the CA wants it renewed, or None if it does not say; then renew it when one third of its
-            lifetime remains.
-        replaced: Whether the CA counts it as the renewal of the certificate that was given.
+        identifiers: Its domains and addresses, as ordered.
+        not_before: The start of its validity, UTC.
+        not_after: The end of its validity, UTC.
+        order_url: The URL of its order.
+        certificate_url: The URL from which the chain was downloaded.
+        alternate_urls: The URLs of alternate chains; see `CertificateClient.download_chain`.
+        renewal_info: When the CA suggests renewing it, or None if the CA has no suggestion; then renew it when one
+            third of its lifetime remains.
+        replaced: Whether the CA accepted it as the renewal of the certificate in `replaces`.
     """
 
     chain_pem: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""Which challenges a CA offers for given names: the only way to know is to order."""
+"""Which challenges a CA offers for given names. The only way to find out is to place an order."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class Offer:
     """What the CA offers for one name.
 
     Attributes:
-        name: The name as it was asked for.
-        status: `valid` if the account has validated it already, as a rule `pending`.
-        challenge_types: What would validate it, in the server's order.
-        order_url: The order that was made to find out.
+        name: The name as given by the caller.
+        status: `valid` if the account has already validated it, usually `pending`.
+        challenge_types: The challenges that the CA offers, in the server's order.
+        order_url: The order that was placed to find out.
     """
 
     name: str
@@ -35,22 +35,21 @@ async def discover(
 ) -> tuple[Offer, ...]:
     """Find out which challenges the CA offers for names.
 
-    This makes an order, because ACME has no other way: it counts against the CA's limit of orders. Nothing is presented
-    and no challenge is answered, so no validation can fail; the order is left to expire by itself, after a week or so.
-    A later order for the same names may reuse it. Its authorizations are not deactivated: some CAs count that as a
-    failure.
+    This places an order, because ACME has no other way, and the order counts against the CA's rate limit. No challenge
+    is answered, so no validation can fail. The order expires by itself after about a week, unless a later order for the
+    same names reuses it. Its authorizations are not deactivated, because some CAs count that as a failure.
 
     Args:
-        client: An account that is registered.
+        client: A client with a registered account.
         names: Domain names, wildcards and IP addresses.
-        profile: One of the directory's `meta.profiles`; some offer other challenges.
+        profile: One of the directory's `meta.profiles`; the challenges may depend on it.
 
     Returns:
-        One for each name, in the order of the names.
+        One offer for each name, in the order of the names.
 
     Raises:
-        InvalidIdentifier: A name is none.
-        RejectedIdentifier: The CA does not issue for a name at all.
+        InvalidIdentifier: A name is neither a domain nor an IP address.
+        RejectedIdentifier: The CA does not issue certificates for a name.
         RateLimited: A limit is exceeded.
     """
     order = await client.new_order(Identifier.of(names), profile=profile)

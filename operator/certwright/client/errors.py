@@ -1,4 +1,4 @@
-"""What can go wrong around the protocol. All of it is an `AcmeError`: one `except` catches what stops an issuance."""
+"""Errors of this package. All are `AcmeError`s, so one `except` catches everything that can stop an issuance."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ if TYPE_CHECKING:
 
 
 class NoSolver(AcmeError):
-    """No solver was given for any challenge that the CA offers for a name.
+    """None of the given solvers supports a challenge that the CA offers for a name.
 
     Attributes:
-        offered: The challenge types that the CA offers, by name as the order wrote it.
-        available: The challenge types of the solvers that were given.
+        offered: The challenge types that the CA offers, by name as it appears in the order.
+        available: The challenge types of the given solvers.
     """
 
     def __init__(self, offered: Mapping[str, Sequence[str]], available: Sequence[str]) -> None:
         shown = "; ".join(f"{name}: {', '.join(types) or 'none'}" for name, types in list(offered.items())[:5])
         super().__init__(
-            f"No solver supports what the CA offers ({shown}). There are solvers for"
-            f" {', '.join(sorted(set(available))) or 'nothing'}; a wildcard requires a DNS challenge, an IP address"
-            " another one"
+            f"No solver supports a challenge that the CA offers ({shown}). The given solvers support"
+            f" {', '.join(sorted(set(available))) or 'none'}; a wildcard requires a DNS challenge, and an IP address"
+            " requires http-01 or tls-alpn-01"
         )
         self.offered = {name: tuple(types) for name, types in offered.items()}
         self.available = tuple(available)
 
 
 class SolverFailed(AcmeError):
-    """A solver could not put its challenge responses in place, or they cannot be seen. The cause is in `__cause__`.
+    """A solver could not present its challenge responses, or they are not visible. The cause is in `__cause__`.
 
     Attributes:
-        challenge_type: Of the solver.
-        names: The names that it was to validate, as the order wrote them.
+        challenge_type: The solver's challenge type.
+        names: The names that it should have validated, as they appear in the order.
     """
 
     def __init__(self, doing: str, *, challenge_type: str, names: Sequence[str], reason: str) -> None:
@@ -49,11 +49,11 @@ class SolverFailed(AcmeError):
 
 
 class UnusableCertificate(AcmeError):
-    """The CA issued a certificate that is not the one that was asked for. The cause is in `__cause__`.
+    """The CA issued a different certificate than requested. The cause is in `__cause__`.
 
     Attributes:
-        order_url: The order.
-        certificate_url: Where it is.
+        order_url: The URL of the order.
+        certificate_url: The URL of the certificate.
     """
 
     def __init__(self, message: str, *, order_url: str, certificate_url: str) -> None:
@@ -63,14 +63,14 @@ class UnusableCertificate(AcmeError):
 
 
 class CertificateStartsLater(AcmeError):
-    """The certificate is issued, but the CA's clock is ahead of this machine's: it cannot be used in the time given.
+    """The certificate was issued, but becomes valid only after the timeout, because the CA's clock is ahead.
 
-    Resume the order with the same key from `usable_from` on: no new one is placed.
+    Resume the order with the same key at `usable_from`; this places no new order.
 
     Attributes:
         not_before: When it becomes valid, UTC.
-        usable_from: When it is taken: a little earlier, as clocks differ.
-        order_url: The order, which is valid.
+        usable_from: When to resume: a little earlier than `not_before`, because clocks differ.
+        order_url: The URL of the order, whose status is `valid`.
     """
 
     temporary = True
@@ -86,7 +86,7 @@ class CertificateStartsLater(AcmeError):
 
 
 class PreferredChainMissing(NoSuchChain):
-    """The certificate is issued, and none of its chains leads to the preferred issuer.
+    """The certificate was issued, but none of its chains leads to the preferred issuer.
 
     Attributes:
         certificate: The certificate with the CA's default chain, and its key.
@@ -98,19 +98,19 @@ class PreferredChainMissing(NoSuchChain):
 
 
 class KeyReused(AcmeError):
-    """The certificate was to be for the account key (RFC 8555 section 11.1): use another key."""
+    """The certificate key is the account key (RFC 8555 section 11.1). Use a different key."""
 
 
 class InvalidPrivateKey(AcmeError):
-    """A private key of a certificate cannot be read or made. The message quotes nothing of it."""
+    """The private key of a certificate cannot be read or generated. The message does not quote it."""
 
 
 class IssuanceTimedOut(AcmeError):
-    """The certificate was not there in the time given. What was presented is cleaned up.
+    """The certificate was not issued within the timeout. The challenge responses have been removed.
 
     Attributes:
-        order_url: The order, which may still be completed, or None if there was none yet.
-        reasons: Why the CA is not done, in its own words as far as it said any, by domain.
+        order_url: The order, which may still be completed, or None if no order was placed yet.
+        reasons: The CA's last message for each domain, as far as it gave any.
     """
 
     temporary = True

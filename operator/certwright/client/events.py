@@ -1,4 +1,4 @@
-"""What happens during an issuance, for progress lines, logs and metrics. `str()` of an event is a line to be read."""
+"""Progress of an issuance as typed events, for output, logs and metrics. `str()` of an event is a readable line."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _SHOWN_NAMES = 5
 
 @dataclass(frozen=True)
 class Event:
-    """The base of all events; use `match` or `isinstance` to tell them apart."""
+    """Base class of all events; use `match` or `isinstance` to tell them apart."""
 
 
 @dataclass(frozen=True)
 class BudgetWaited(Event):
-    """The budget asks to wait before the order is made.
+    """The rate-limit budget requires a wait before the order is placed.
 
     Attributes:
-        reservation: For how long, and for which limit.
+        reservation: How long the wait is, and which limit requires it.
     """
 
     reservation: Reservation
@@ -42,11 +42,11 @@ class BudgetWaited(Event):
 
 @dataclass(frozen=True)
 class CaaObjected(Event):
-    """A CAA record seems to forbid the CA to issue for a name. The order is made all the same: the CA decides.
+    """A CAA record seems to forbid the CA to issue for a name. The order is still placed, because the CA decides.
 
     Attributes:
         name: The name.
-        reason: What was found, in words.
+        reason: A description of what was found.
     """
 
     name: str
@@ -58,7 +58,7 @@ class CaaObjected(Event):
 
 @dataclass(frozen=True)
 class ReplacementRefused(Event):
-    """The server does not count the order as a renewal; it is made without `replaces`.
+    """The CA does not accept the order as a renewal, so it is placed without `replaces`.
 
     Attributes:
         error: Why.
@@ -72,7 +72,7 @@ class ReplacementRefused(Event):
 
 @dataclass(frozen=True)
 class OrderPlaced(Event):
-    """The order is made. Its URL is all that is needed to resume it.
+    """The order was placed. Its URL is all that is needed to resume it.
 
     Attributes:
         order: The order.
@@ -86,7 +86,7 @@ class OrderPlaced(Event):
 
 @dataclass(frozen=True)
 class OrderResumed(Event):
-    """An earlier order is resumed; no new one is made.
+    """An earlier order is resumed, so no new one is placed.
 
     Attributes:
         order: The order as it is now.
@@ -100,11 +100,11 @@ class OrderResumed(Event):
 
 @dataclass(frozen=True)
 class OrderNotResumed(Event):
-    """An earlier order cannot be resumed; a new one is made.
+    """An earlier order cannot be resumed, so a new one is placed.
 
     Attributes:
         url: The earlier order.
-        reason: Why not, in words.
+        reason: A description of why not.
     """
 
     url: str
@@ -116,10 +116,10 @@ class OrderNotResumed(Event):
 
 @dataclass(frozen=True)
 class AuthorizationReused(Event):
-    """A domain is validated already, by an earlier order; nothing is presented for it.
+    """A domain has already been validated, by an earlier order, so nothing is presented for it.
 
     Attributes:
-        name: The name as the order wrote it.
+        name: The name as it appears in the order.
     """
 
     name: str
@@ -139,7 +139,7 @@ class _ProofEvent(Event):
 
 @dataclass(frozen=True)
 class Presenting(_ProofEvent):
-    """A solver begins to put its challenge responses in place.
+    """A solver starts to present its challenge responses.
 
     Attributes:
         proofs: What it answers.
@@ -151,7 +151,7 @@ class Presenting(_ProofEvent):
 
 @dataclass(frozen=True)
 class Presented(_ProofEvent):
-    """The challenge responses of a solver are in place, and it waits until they can be seen.
+    """A solver has presented its challenge responses, and waits until they are visible.
 
     Attributes:
         proofs: What it answers.
@@ -166,7 +166,7 @@ class Validating(_ProofEvent):
     """The CA is asked to validate all domains of the order.
 
     Attributes:
-        proofs: All of them.
+        proofs: All challenge responses.
     """
 
     def __str__(self) -> str:
@@ -175,7 +175,7 @@ class Validating(_ProofEvent):
 
 @dataclass(frozen=True)
 class OrderReady(Event):
-    """All domains are validated; the certificate is requested.
+    """All domains are validated, and the certificate is requested.
 
     Attributes:
         order: The order.
@@ -201,7 +201,7 @@ class CleanedUp(_ProofEvent):
 
 @dataclass(frozen=True)
 class CleanUpFailed(_ProofEvent):
-    """A solver could not remove its challenge responses; the issuance is not affected.
+    """A solver could not remove its challenge responses. This does not affect the issuance.
 
     Attributes:
         proofs: What it had answered.
@@ -216,7 +216,7 @@ class CleanUpFailed(_ProofEvent):
 
 @dataclass(frozen=True)
 class RenewalInfoUnavailable(Event):
-    """The certificate is issued, and the server does not say when to renew it; go by its lifetime.
+    """The certificate was issued, but the CA did not say when to renew it; renew it by its lifetime.
 
     Attributes:
         error: Why not.
@@ -230,11 +230,11 @@ class RenewalInfoUnavailable(Event):
 
 @dataclass(frozen=True)
 class StartAwaited(Event):
-    """The certificate is issued and starts soon: the CA's clock is ahead of this machine's.
+    """The certificate was issued, but is not valid yet, because the CA's clock is ahead.
 
     Attributes:
         not_before: When it becomes valid, UTC.
-        usable_from: When the wait ends: a little earlier, as clocks differ.
+        usable_from: When the wait ends: a little earlier than `not_before`, because clocks differ.
     """
 
     not_before: datetime
@@ -249,7 +249,7 @@ class StartAwaited(Event):
 
 @dataclass(frozen=True)
 class Issued(Event):
-    """The certificate is here, and is the one that was asked for.
+    """The certificate was issued and passed all checks.
 
     Attributes:
         certificate: The certificate.
@@ -267,7 +267,7 @@ kept, which ends the issuance."""
 
 
 def ignore(_event: Event) -> None:
-    """Do nothing about an event."""
+    """Ignore an event."""
 
 
 def _few(names: list[str]) -> str:

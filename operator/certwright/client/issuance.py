@@ -1,4 +1,4 @@
-"""One issuance under way, step by step."""
+"""One issuance, step by step."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ if TYPE_CHECKING:
 
 
 LONGEST_RESERVE: Final = 5.0
-"""Seconds of the time given that are kept for the end; a tenth of it, if that is less."""
+"""Seconds of the timeout that are reserved for the end, or a tenth of the timeout if that is less."""
 
 
 class Issuance:
-    """One issuance under way."""
+    """One issuance in progress."""
 
     def __init__(
         self,
@@ -92,7 +92,7 @@ class Issuance:
         self._clock = client.server.clock
         self._start = self._clock.monotonic()
         self._deadline = self._start + seconds
-        # For the last look of a poll, and to find out why it was in vain.
+        # For the last request of a poll, and to find out why the order is not done.
         self._reserve = min(seconds / 10, LONGEST_RESERVE)
         self._key: PrivateKey | SigningRequest | None = None
         self._reservation: Reservation | None = None
@@ -101,7 +101,7 @@ class Issuance:
         self._authorizations: tuple[Authorization, ...] | None = None
 
     async def look_at_caa(self, view: DnsView, solvers: Solvers) -> None:
-        """Report what CAA records object to; what cannot be looked up is no objection."""
+        """Report objections from CAA records; a failed lookup is not an objection."""
         identities = (await self._client.server.directory()).meta.caa_identities
         for identifier in self._identifiers if identities else ():
             if identifier.type != "dns":
@@ -128,7 +128,7 @@ class Issuance:
         replaces: bytes | None,
         budget: Budget | None,
     ) -> None:
-        """Make the order, when the budget has room for it."""
+        """Place the order as soon as the budget allows it."""
         certificate = None if replaces is None else _identifier_of(replaces)
         if budget is not None:
             self._reservation = await self._wait_for_room(budget, await self._purpose(replaces, certificate))
@@ -151,10 +151,10 @@ class Issuance:
                 budget.learn(error, account=self._client.account_url or "", identifiers=self._identifiers)
             raise
         self.order = order
-        # First of all, so that the caller can keep the order whatever happens then.
+        # Before anything else, so that the caller can store the order whatever happens next.
         self._notify(OrderPlaced(order))
         if budget is not None and self._replaces_refused:
-            # Made as an ordinary order in the end, so it counts as one, whether there was room or not.
+            # It was placed as an ordinary order after all, so it counts as one even if it exceeds the limit.
             purpose = await self._purpose(replaces, None)
             self._reservation = budget.reserve(
                 account=self._client.account_url or "", identifiers=self._identifiers, purpose=purpose
@@ -184,10 +184,10 @@ class Issuance:
         return False
 
     async def validate_and_finalize(self, solvers: Solvers, request: RequestTask, budget: Budget | None) -> None:
-        """Validate all domains while key and request are made, and finalize the order."""
+        """Validate all domains while the key and the CSR are generated, and finalize the order."""
         order = self._placed()
         if order.status in (OrderStatus.PROCESSING, OrderStatus.VALID):
-            # An earlier run finalized the order.
+            # An earlier run has finalized the order.
             self._key, _ = await request
             return
         if order.status is OrderStatus.READY:
@@ -215,7 +215,7 @@ class Issuance:
             raise
 
     async def _validated(self, order: Order, answered: Collection[Challenge]) -> Order:
-        """Wait until all domains are validated, and return the order as it is then."""
+        """Wait until all domains are validated, and return the current order."""
         asked = max((one.retry_after for one in answered if one.retry_after is not None), default=None)
         self.order = order = replace(order, retry_after=asked)
         until = {OrderStatus.READY, OrderStatus.PROCESSING, OrderStatus.VALID}
@@ -244,7 +244,7 @@ class Issuance:
         return issued
 
     def settle(self, budget: Budget) -> None:
-        """Give back what the budget held for a certificate, if certainly none was issued."""
+        """Return the reserved capacity to the budget if certainly no certificate was issued."""
         if self._reservation is not None and not self._may_be_issued:
             budget.give_back(self._reservation)
             self._reservation = None
@@ -271,7 +271,7 @@ class Issuance:
     def _unfit(
         self, order: Order, profile: str | None, not_before: datetime | None, not_after: datetime | None
     ) -> str | None:
-        """Return why an order is not the one that would be made now, or None."""
+        """Return why an order does not match this issuance, or None."""
         if order.status is OrderStatus.INVALID:
             return "it is invalid"
         finalized = order.status in (OrderStatus.PROCESSING, OrderStatus.VALID)
@@ -291,11 +291,11 @@ class Issuance:
         self._notify(ReplacementRefused(error))
 
     async def _usable(self, chain: CertificateChainPem, order: Order, current: bytes | None) -> IssuedCertificate:
-        """Check what was issued; wait for the start of a certificate from a CA whose clock is ahead.
+        """Check the issued certificate; if the CA's clock is ahead, wait until it is valid.
 
         Raises:
-            UnusableCertificate: It is not what was ordered.
-            CertificateStartsLater: It starts soon, but after the time given.
+            UnusableCertificate: It differs from the order.
+            CertificateStartsLater: It becomes valid only after the timeout.
         """
         try:
             return self._checked(chain, order, current)
@@ -313,10 +313,10 @@ class Issuance:
     async def _with_chain(
         self, preferred: str, chain: CertificateChainPem, issued: IssuedCertificate, current: bytes | None
     ) -> IssuedCertificate:
-        """Return what was issued with the preferred chain.
+        """Return the certificate with the preferred chain.
 
         Raises:
-            PreferredChainMissing: There is none that can be used; nothing is lost, as the certificate is in the error.
+            PreferredChainMissing: No such chain is usable; the error has the certificate, so nothing is lost.
         """
         try:
             chosen = await self._client.choose_chain(chain, preferred)
@@ -373,7 +373,7 @@ class Issuance:
         return max(self._left() - self._reserve, 0.0)
 
     def timed_out(self, error: TimeoutError | PollTimedOut) -> IssuanceTimedOut:
-        """Return the error for an issuance that took too long: how long, where it stands, what the CA said."""
+        """Return the error for a timeout: how long it took, the state of the order, and what the CA said."""
         seconds = self._clock.monotonic() - self._start
         if isinstance(error, PollTimedOut):
             said = f"No certificate after {seconds:.0f} s: {error}"
@@ -395,17 +395,17 @@ def _lost(authorizations: Collection[Authorization]) -> str | None:
 
 
 def _is_about_the_order(error: AcmeError) -> bool:
-    """Return whether an error means that an order is of no use, rather than that the CA cannot say now."""
+    """Return whether an error means that an order is unusable, not just that the CA cannot tell now."""
     if isinstance(error, AccountDoesNotExist | UserActionRequired):
         return False
     if isinstance(error, MalformedResponse):
-        # A gateway may say anything. The order may be finalized, so it is not given up for that.
+        # A gateway may answer anything, and the order may be finalized, so it is not given up for that.
         return error.status >= HTTPStatus.BAD_REQUEST
     return not error.temporary
 
 
 def _identifier_of(certificate_pem: bytes) -> str | None:
-    """Return how `replaces` names a certificate, or None where it cannot, which is no reason not to renew it."""
+    """Return the identifier for `replaces`, or None if there is none; the renewal continues without it."""
     certificate = leaf_der(certificate_pem)
     try:
         return certificate_identifier(certificate)

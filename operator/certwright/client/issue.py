@@ -1,4 +1,4 @@
-"""A certificate in one call: issued, or renewed."""
+"""Issue or renew a certificate with one call."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from certwright.pki import CertificateChain
 
 DEFAULT_TIMEOUT: Final = 600.0
-"""Seconds for one issuance, unless the caller gives another number."""
+"""The default timeout of an issuance, in seconds."""
 
 
 async def issue(
@@ -51,65 +51,67 @@ async def issue(
     pace: Pace = Pace(),  # noqa: B008 - immutable
     timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - it bounds a whole conversation, and names the order
 ) -> IssuedCertificate:
-    """Get a certificate: order it, validate all domains together, request, download, check.
+    """Issue a certificate: place an order, validate all domains together, finalize, download and check.
 
-    The key is returned with the certificate. To survive a crash in between, make it yourself (`KeySpec().make()`),
-    keep it before you call this, keep the URL that `OrderPlaced` tells, and give both again: `key` and `resume`.
+    The key is returned with the certificate. To be able to continue after a crash, generate the key yourself
+    (`KeySpec().make()`) and store it before the call, store the URL in the event `OrderPlaced`, and pass both again as
+    `key` and `resume`.
 
-    Domains that are validated already are not validated again. The key and the request are made while the CA
-    validates. If this task is cancelled, or the time is up, what was presented is cleaned up before the error is
+    Domains that are already validated are not validated again. The key and the CSR are generated while the CA
+    validates. If the task is cancelled, or on a timeout, the challenge responses are removed before the error is
     raised, which takes two minutes at most.
 
     Args:
-        client: An account that is registered.
-        names: Domain names, wildcards and IP addresses; text as `Identifier.parse` reads it.
-        solvers: In the order of preference, or a function that returns them for an identifier.
-        key: The key of the certificate: to be made, or an existing one (PEM, or an object of `cryptography`, also one
-            that signs by a device); or a request that was made with it elsewhere (`certwright.pki.read_csr`), for
-            exactly these names.
-        common_name: The subject's CN, one of the names; None for an empty subject, which is what CAs prefer today.
-        contents: What else is requested: fields of the subject, usages, URIs, e-mail addresses. Public CAs ignore the
-            first two and refuse the others; `CertificateContents.missing_in` tells what a certificate lacks.
-        profile: One of the directory's `meta.profiles`; None leaves it to the CA.
-        not_before: When the certificate should begin to be valid, aware; many CAs refuse it.
-        not_after: When it should end, aware; many CAs refuse it.
+        client: A client with a registered account.
+        names: Domain names, wildcards and IP addresses; strings are parsed by `Identifier.parse`.
+        solvers: Solvers in order of preference, or a function that returns them for an identifier.
+        key: The key of the certificate: a description of the key to generate; an existing key, as PEM or as an object
+            of `cryptography` (also one that signs with a device); or a CSR created elsewhere
+            (`certwright.pki.read_csr`) for exactly these names.
+        common_name: The subject's CN, which must be one of the names; None for an empty subject, which CAs prefer.
+        contents: Additional contents: subject fields, usages, URIs, e-mail addresses. Public CAs ignore the first two
+            and refuse the others; `CertificateContents.missing_in` returns what a certificate lacks.
+        profile: One of the directory's `meta.profiles`; None leaves the choice to the CA.
+        not_before: The requested start of validity, aware; many CAs refuse it.
+        not_after: The requested end of validity, aware; many CAs refuse it.
         preferred_chain: The common name of the issuer that the chain must lead to; None for the CA's default chain.
         replaces: The certificate that this one renews, in PEM; see `renew`.
-        resume: The URL of an order that an earlier call made for the same names and the same key. It is resumed
-            from wherever it is; a new one is made if it is invalid, expired, gone or for something else, and an event
-            tells which.
-        budget: The CA's rate limits; the order waits for room if there will be room in time.
-        caa_view: Looks at the CAA records of the names first, and reports an objection as an event.
-        on_event: Told what happens; see `certwright.client.events`. What it raises ends the issuance, after the
-            clean-up.
-        pace: How often the CA is asked for news where it does not say.
-        timeout: Seconds for all of it.
+        resume: The URL of an order that an earlier call placed for the same names and key. The order is continued from
+            its current state. If it is invalid, expired, gone or for something else, a new one is placed, and an event
+            gives the reason.
+        budget: The CA's rate limits; waits for capacity if there will be some within the timeout.
+        caa_view: Checks the CAA records of the names first, and reports objections as events.
+        on_event: Called with each event; see `certwright.client.events`. An exception from it ends the issuance, after
+            the cleanup.
+        pace: How often to poll when the CA does not send Retry-After.
+        timeout: Seconds for the whole issuance.
 
     Raises:
-        InvalidIdentifier: A name is none, there is no name at all, or the common name is none of them.
-        InvalidPrivateKey: The key cannot be read or made.
-        NoSolver: No solver answers what the CA offers for a name.
-        SolverFailed: A solver could not do its work.
+        InvalidIdentifier: A name is invalid, there are no names, or the common name is not one of them.
+        InvalidPrivateKey: The key cannot be read or generated.
+        NoSolver: No solver supports a challenge that the CA offers for a name.
+        SolverFailed: A solver failed.
         OrderFailed: The CA could not validate a domain; see `by_identifier`.
-        PreferredChainMissing: The preferred chain is not on offer; what was issued is in the error.
-        UnusableCertificate: What the CA issued is not what was asked for: another key, other names, not for servers.
-        CertificateStartsLater: What the CA issued starts soon, but after `timeout`; resume the order then.
-        KeyReused: The key is the account's.
-        BudgetExhausted: There is no room within the time given.
+        PreferredChainMissing: The CA does not offer the preferred chain; the error has the issued certificate.
+        UnusableCertificate: The CA issued something else than requested: another key, other names, not for servers.
+        CertificateStartsLater: The issued certificate becomes valid only after `timeout`; resume the order then.
+        KeyReused: The key is the account key.
+        BudgetExhausted: The budget has no capacity within the timeout.
         IssuanceTimedOut: It took longer than `timeout`; see `reasons` for what the CA said.
-        TypeError: `names` is one name, or `solvers` is one solver or has what is none; nothing was ordered.
-        AcmeError: What else can go wrong; see `certwright.acme.errors` and `certwright.acme.problem`.
+        TypeError: `names` is a single name, or `solvers` is a single solver or contains something else; no order was
+            placed.
+        AcmeError: Any other error; see `certwright.acme.errors` and `certwright.acme.problem`.
     """
     identifiers = Identifier.of(names)
     check_solvers(solvers)
-    # A request that somebody else made may be for any use.
+    # A CSR created elsewhere may request any usage.
     for_servers = not isinstance(key, SigningRequest) and (contents or CertificateContents()).is_for_servers
     issuance = Issuance(client, identifiers, on_event, timeout, pace=pace, for_servers=for_servers)
     request = start_request(key, identifiers, common_name=common_name, account_key=client.key, contents=contents)
     try:
         async with asyncio.timeout(timeout):
             if not takes_long(key):
-                # Done in no time, and a mistake in it shows before anything is ordered.
+                # This is fast, and shows mistakes before an order is placed.
                 await request
             if caa_view is not None:
                 await issuance.look_at_caa(caa_view, solvers)
@@ -149,32 +151,32 @@ async def renew(
     pace: Pace = Pace(),  # noqa: B008 - immutable
     timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as for issue
 ) -> IssuedCertificate:
-    """Renew a certificate for the names that it has, whoever issued it.
+    """Renew a certificate for its current names, whichever CA issued it.
 
-    The order says which certificate it renews (RFC 9773 section 5), where the CA has renewal information; what comes
-    must not be older than what is renewed.
+    If the CA has renewal information, the order names the certificate that it renews (RFC 9773 section 5). The new
+    certificate must not be older than the current one.
 
     Args:
-        client: An account that is registered.
+        client: A client with a registered account.
         certificate_pem: The certificate, with or without its chain.
         solvers: See `issue`.
-        names: What was asked for, where the CA may have issued for less or more; None for the certificate's names.
-        key: The key of the new certificate: a new one unless the old one is given, in PEM.
-        contents: See `issue`; what the certificate has besides names is not asked for by itself.
-        profile: See `issue`; a CA with several does not remember which one it was.
+        names: The names to request, if the CA may have issued for fewer or more; None for the certificate's names.
+        key: The key of the new certificate: a new one by default; pass the old one in PEM to keep it.
+        contents: See `issue`; contents of the current certificate other than its names are not requested automatically.
+        profile: See `issue`; the CA does not remember the profile of the current certificate.
         not_before: See `issue`.
         not_after: See `issue`.
         preferred_chain: See `issue`.
         resume: See `issue`.
-        budget: See `issue`; renewals are exempt from some limits or all.
+        budget: See `issue`; renewals are exempt from some or all limits.
         caa_view: See `issue`.
         on_event: See `issue`.
         pace: See `issue`.
         timeout: See `issue`.
 
     Raises:
-        InvalidCertificate: It is no certificate, or names nothing.
-        AcmeError: As by `issue`.
+        InvalidCertificate: The text is not a certificate, or the certificate has no names.
+        AcmeError: See `issue`.
     """
     chain = chain_of(certificate_pem)
     identifiers = names_of(chain) if names is None else Identifier.of(names)

@@ -1,4 +1,4 @@
-"""The key of a certificate and the request for it, made while other things happen."""
+"""The key of a certificate and its CSR, generated while other work goes on."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class KeySpec:
-    """A private key to be made.
+    """A private key to generate.
 
     Attributes:
-        algorithm: `ECDSA`, `RSA` or `Ed25519`, which public CAs do not take yet.
-        size: In bits: 256, 384 or 521 for ECDSA; 2048, 3072, 4096 or 8192 for RSA; None for the default,
-            256 and 2048.
+        algorithm: `ECDSA`, `RSA` or `Ed25519`; public CAs do not accept Ed25519 yet.
+        size: Bits: 256, 384 or 521 for ECDSA; 2048, 3072, 4096 or 8192 for RSA; None for the default of 256 or
+            2048.
     """
 
     algorithm: KeyAlgorithm = "ECDSA"
     size: int | None = None
 
     def make(self) -> PrivateKey:
-        """Make the key; an RSA key of 4096 bits takes a second, of 8192 half a minute.
+        """Generate the key. An RSA key of 4096 bits takes a second, and one of 8192 bits half a minute.
 
         Raises:
             InvalidPrivateKey: There is no such algorithm or size.
@@ -53,14 +53,14 @@ class KeySpec:
 
 
 CertificateKey: TypeAlias = KeySpec | PrivateKey | bytes | SigningRequest
-"""The key of a certificate: one to be made, an existing one, one in PEM, or a request made with one kept elsewhere."""
+"""The key of a certificate: one to generate, an existing one, one in PEM, or a CSR created with one kept elsewhere."""
 
 
 def private_key_of(key: KeySpec | PrivateKey | bytes) -> PrivateKey:
-    """Make or load a key.
+    """Generate or load a key.
 
     Raises:
-        InvalidPrivateKey: It cannot be. The message quotes nothing of it.
+        InvalidPrivateKey: That is not possible. The message does not quote the key.
     """
     if isinstance(key, KeySpec):
         return key.make()
@@ -79,7 +79,7 @@ def private_key_of(key: KeySpec | PrivateKey | bytes) -> PrivateKey:
 
 
 RequestTask: TypeAlias = asyncio.Task[tuple[PrivateKey | SigningRequest, bytes]]
-"""Ends with the key, or the request that stands for it, and the request in DER."""
+"""A task that returns the key (or the CSR given in its place), and the CSR in DER."""
 
 
 def start_request(
@@ -90,14 +90,14 @@ def start_request(
     account_key: AccountKey,
     contents: CertificateContents | None = None,
 ) -> RequestTask:
-    """Start to make key and request: in a thread what may be RSA and take long, else at once."""
+    """Start to generate the key and the CSR: in a thread if that may take long (RSA), otherwise immediately."""
     request = asyncio.create_task(_make_request(key, identifiers, common_name, account_key, contents))
     request.add_done_callback(_retrieve)
     return request
 
 
 def takes_long(key: CertificateKey) -> bool:
-    """Whether making the key takes so long that something else should be done meanwhile."""
+    """Return whether generating the key takes so long that other work should go on meanwhile."""
     return isinstance(key, KeySpec) and key.algorithm == "RSA"
 
 
@@ -109,7 +109,7 @@ async def _make_request(
     contents: CertificateContents | None = None,
 ) -> tuple[PrivateKey | SigningRequest, bytes]:
     if isinstance(key, KeySpec) and not takes_long(key):
-        # A tenth of a millisecond: a thread costs more.
+        # This takes a tenth of a millisecond, less than starting a thread.
         return make_request(key, identifiers, common_name, account_key, contents)
     return await asyncio.to_thread(make_request, key, identifiers, common_name, account_key, contents)
 
@@ -121,12 +121,12 @@ def make_request(
     account_key: AccountKey,
     contents: CertificateContents | None = None,
 ) -> tuple[PrivateKey | SigningRequest, bytes]:
-    """Make the key, unless it is there, and a request for exactly these identifiers (RFC 8555 section 7.4).
+    """Generate the key, if needed, and a CSR for exactly these identifiers (RFC 8555 section 7.4).
 
     Raises:
-        InvalidPrivateKey: The key cannot be read or made.
-        KeyReused: The key, or the one of the request, is the account's.
-        InvalidIdentifier: There is no identifier, or the common name is none of them, or the request is for others.
+        InvalidPrivateKey: The key cannot be read or generated.
+        KeyReused: The key, or the key of the CSR, is the account key.
+        InvalidIdentifier: There are no identifiers, the common name is not one of them, or the CSR is for others.
     """
     if isinstance(key, SigningRequest):
         wanted = {canonical(identifier) for identifier in identifiers}
@@ -174,6 +174,6 @@ def exported(private_key: PrivateKey) -> bytes:
 
 
 def _retrieve(request: RequestTask) -> None:
-    """Retrieve an error that no task waits for any more, so that asyncio does not complain about it."""
+    """Retrieve an error that no task waits for any more, so that asyncio does not log it."""
     if not request.cancelled():
         request.exception()

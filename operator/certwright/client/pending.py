@@ -1,4 +1,4 @@
-"""A certificate that is being issued, as it survives the end of the program: names, key, CSR and order together."""
+"""A certificate that is being issued, in a form that survives a crash: names, key, CSR and order."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ _VERSION: Final = 1
 
 
 class InvalidPendingCertificate(AcmeError):
-    """What was saved of a pending certificate cannot be used. The message quotes nothing of it."""
+    """A saved pending certificate cannot be read. The message does not quote it."""
 
 
 @dataclass(frozen=True)
 class PendingCertificate:
-    """A key, the CSR that was made with it, the names in it, and the order that is for it.
+    """A key, a CSR created with it, the names in the CSR, and the order.
 
-    Save it before `issue` is called, and whenever `keep` is told of another state: after a crash at any time the next
-    run continues the same order with the same key.
+    Save it before you call `issue`, and whenever `keep` is called with a new state. After a crash at any time, the next
+    run then continues the same order with the same key.
 
     Attributes:
         names: The domains and addresses.
         private_key_pem: The key, PKCS #8.
-        csr_der: The request for exactly these names.
+        csr_der: The CSR for exactly these names.
         order_url: The order; None before it is placed.
     """
 
@@ -60,17 +60,17 @@ class PendingCertificate:
         common_name: str | None = None,
         contents: CertificateContents | None = None,
     ) -> PendingCertificate:
-        """Make key and CSR; nothing is ordered yet. A large RSA key takes long: call this in a thread then.
+        """Create the key and the CSR, without an order. For a large RSA key, call this in a thread, as it takes long.
 
         Raises:
-            InvalidIdentifier: A name is none.
-            InvalidPrivateKey: The key cannot be made, read or exported, or the CSR cannot be made with it.
+            InvalidIdentifier: A name is invalid.
+            InvalidPrivateKey: The key cannot be generated, read or exported, or no CSR can be created with it.
         """
         identifiers = Identifier.of(names)
         private_key = private_key_of(key)
         private_key_pem = exported(private_key)
         if not private_key_pem:
-            raise InvalidPrivateKey("The key cannot be exported, so it cannot be saved here: use a CSR made with it")
+            raise InvalidPrivateKey("The key cannot be exported, so it cannot be saved here: use a CSR created with it")
         try:
             csr = csr_for(private_key, identifiers, common_name, contents)
         except PkiError as error:
@@ -94,16 +94,16 @@ class PendingCertificate:
         pace: Pace = Pace(),  # noqa: B008 - immutable
         timeout: float = DEFAULT_TIMEOUT,  # noqa: ASYNC109 - as for `issue`
     ) -> IssuedCertificate:
-        """Get the certificate; continue the order if there is one.
+        """Issue the certificate, continuing the order if there is one.
 
         Args:
-            client: An account that is registered.
+            client: A client with a registered account.
             solvers: See `certwright.client.issue`.
-            keep: Called with the new state as soon as there is an order. What it raises ends the issuance.
-            profile: See `certwright.client.issue`, as for the arguments below; key, names and contents are those in
-                here.
-            not_before: When the certificate should begin to be valid.
-            not_after: When it should end.
+            keep: Called with the new state as soon as an order is placed. An exception from it ends the issuance.
+            profile: See `certwright.client.issue` for this and the following arguments; key, names and contents come
+                from this object.
+            not_before: The requested start of validity.
+            not_after: The requested end of validity.
             preferred_chain: The issuer that the chain must lead to.
             replaces: The certificate that this one renews, in PEM.
             budget: The CA's rate limits.
@@ -116,7 +116,7 @@ class PendingCertificate:
             The certificate, with the key.
 
         Raises:
-            AcmeError: As by `certwright.client.issue`.
+            AcmeError: See `certwright.client.issue`.
         """
 
         def told(event: Event) -> None:
@@ -144,7 +144,7 @@ class PendingCertificate:
         return replace(issued, private_key_pem=self.private_key_pem)
 
     def to_json(self) -> str:
-        """Return it as JSON. It has the private key in the clear: only its owner may be able to read the file."""
+        """Return the state as JSON. It contains the unencrypted private key, so only its owner may read the file."""
         document = {
             "version": _VERSION,
             "names": list(self.names),
@@ -156,10 +156,10 @@ class PendingCertificate:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> PendingCertificate:
-        """Read what `to_json` returned.
+        """Read the output of `to_json`.
 
         Raises:
-            InvalidPendingCertificate: It is something else, or its parts do not belong together.
+            InvalidPendingCertificate: The text is something else, or its parts do not match.
         """
         if len(text) > MAX_BYTES:
             raise InvalidPendingCertificate(f"The pending certificate is longer than {MAX_BYTES} bytes")

@@ -1,4 +1,4 @@
-"""The revocation of a certificate in PEM, by whichever key there is."""
+"""Revoke a certificate in PEM, with the account key or its own."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ async def revoke(
     """Revoke a certificate (RFC 8555 section 7.6).
 
     Args:
-        client: The account that issued it; with `key` one without an account does as well.
+        client: A client with the account that issued the certificate; with `key`, it needs no account.
         certificate_pem: The certificate, with or without its chain.
-        key: The certificate's own private key in PEM, for when the account is not at hand; None uses the account.
-        reason: Why; None says nothing.
+        key: The certificate's own private key in PEM, if the account is not available; None uses the account key.
+        reason: The reason, or None to give none.
 
     Returns:
-        True if it is revoked now, False if it was before.
+        True if this call revoked it, False if it was already revoked.
 
     Raises:
-        InvalidCertificate: It is no certificate.
+        InvalidCertificate: The text is not a certificate.
         InvalidPrivateKey: The key cannot be read.
         Unauthorized: The key or the account may not revoke it.
-        AcmeError: As by `CertificateClient.revoke_certificate`.
+        AcmeError: See `CertificateClient.revoke_certificate`.
     """
     certificate = leaf_der(certificate_pem)
     if key is None:

@@ -1,18 +1,17 @@
-"""`certwright.client` for programs without asyncio: scripts, and servers with threads of their own.
+"""`certwright.client` for programs without asyncio, such as scripts and threaded servers.
 
     with connect("letsencrypt-staging") as client:
         client.register(contact=["mailto:you@example.com"], terms_of_service_agreed=True)
         certificate = client.issue(["example.com"], solvers=[Webroot("/var/www/html")])
 
-A thread in the background runs the event loop; calls may come from several threads. Callbacks are called in the
-background thread.
+A background thread runs the event loop, and several threads may make calls. Callbacks run in the background thread.
 
-Whatever interrupts a call cancels it: Ctrl-C, or an exception that the handler of another signal raises, such as
-`sys.exit`. What was presented is cleaned up before the exception goes on, which takes two minutes at most; a second
-interruption ends that. The end of the `with` block does the same to calls of other threads.
+An interruption cancels a call: Ctrl-C, or an exception from a signal handler, such as `sys.exit`. The challenge
+responses are removed before the exception propagates, which takes two minutes at most; a second interruption aborts
+this. The end of the `with` block cancels the calls of other threads in the same way.
 
-A thread does not live on in a process that was forked: open a client in each process that uses one, in a server with
-worker processes after the fork.
+Threads do not survive a fork: open a client in each process that uses one; in a server with worker processes, after
+the fork.
 """
 
 from __future__ import annotations
@@ -64,10 +63,10 @@ if TYPE_CHECKING:
 
 _T = TypeVar("_T")
 
-# How long an interruption waits for the clean-up.
+# How long an interruption waits for the cleanup.
 _INTERRUPTED_SECONDS: Final = 150.0
 
-# How long the end waits for what is left in the loop, none of which has to be cleaned up.
+# How long closing waits for remaining tasks in the loop, none of which need cleanup.
 _LAST_SECONDS: Final = 5.0
 
 
@@ -84,15 +83,15 @@ class BackgroundLoop:
 
     @property
     def is_here(self) -> bool:
-        """Whether the thread is one of this process, rather than of the one that this was forked from."""
+        """Whether the thread belongs to this process, not to the one that it was forked from."""
         return os.getpid() == self._process
 
     def run(self, work: Coroutine[Any, Any, _T]) -> _T:
-        """Run something there and wait for what it returns or raises; an interruption here cancels it there.
+        """Run a coroutine in the loop and wait for its result; interrupting the caller cancels it.
 
         Raises:
-            RuntimeError: It was called by a callback, in the loop's own thread, which would wait for itself for ever;
-                after a fork, or after the end; or the end came while it was running.
+            RuntimeError: It was called by a callback in the loop's own thread, which would deadlock; after a fork; or
+                after the client was closed; or the client was closed during the call.
         """
         refusal = None
         if not self.is_here:
@@ -143,7 +142,7 @@ class BackgroundLoop:
         self._run(last)
 
     def close(self) -> None:
-        """End the loop and its thread."""
+        """Stop the loop and its thread."""
         self._is_ending = True
         if not self.is_here:
             return
@@ -165,10 +164,10 @@ async def _cancel_others() -> None:
 
 
 class SyncClient:
-    """One account at one CA, as `Client` is, with `issue` and its kin as methods. Every method raises `AcmeError`.
+    """One account at one CA, like `Client`, with `issue` and related functions as methods. All may raise `AcmeError`.
 
     Attributes:
-        client: The asynchronous client, for what is not here; use `run`.
+        client: The asynchronous client, for everything else; use it with `run`.
     """
 
     def __init__(self, client: Client, loop: BackgroundLoop) -> None:
@@ -181,7 +180,7 @@ class SyncClient:
 
     @property
     def credentials(self) -> AccountCredentials:
-        """What has to be kept of the account."""
+        """The credentials of the account, to be stored."""
         return AccountCredentials.of(self.client)
 
     def directory(self) -> Directory:
@@ -195,7 +194,7 @@ class SyncClient:
         terms_of_service_agreed: bool = False,
         external_account_binding: ExternalAccountBinding | None = None,
     ) -> Account:
-        """Make the account of this key, or find it; see `AccountClient.register`."""
+        """Create the account of this key, or find it; see `AccountClient.register`."""
         return self.run(
             self.client.register(
                 contact=contact,
@@ -205,11 +204,11 @@ class SyncClient:
         )
 
     def find_account(self) -> Account:
-        """Find the account of this key without making one; see `AccountClient.find_account`."""
+        """Find the account of this key without creating one; see `AccountClient.find_account`."""
         return self.run(self.client.find_account())
 
     def fetch_account(self) -> Account:
-        """Read the account."""
+        """Fetch the account."""
         return self.run(self.client.fetch_account())
 
     def update_account(self, *, contact: Sequence[str]) -> Account:
@@ -217,19 +216,19 @@ class SyncClient:
         return self.run(self.client.update_account(contact=contact))
 
     def agree_to_terms(self) -> Account:
-        """Agree to the terms of service as they are now."""
+        """Agree to the current terms of service."""
         return self.run(self.client.agree_to_terms())
 
     def change_key(self, new_key: AccountKey) -> None:
-        """Give the account another key; see `AccountClient.change_key` about what to keep before."""
+        """Replace the account key; see `AccountClient.change_key` for what to store first."""
         self.run(self.client.change_key(new_key))
 
     def probe_keys(self, *, old: AccountKey, new: AccountKey) -> HeldKey:
-        """Find out which key the account has after a rollover whose end nobody saw."""
+        """Find out which key the account uses after an interrupted rollover."""
         return self.run(probe_keys(self.client, old=old, new=new))
 
     def deactivate_account(self) -> Account:
-        """Close the account for good."""
+        """Deactivate the account permanently."""
         return self.run(self.client.deactivate_account())
 
     def list_orders(self, *, limit: int = 1000) -> tuple[str, ...]:
@@ -260,7 +259,7 @@ class SyncClient:
         pace: Pace = Pace(),  # noqa: B008 - immutable
         timeout: float = DEFAULT_TIMEOUT,
     ) -> IssuedCertificate:
-        """Get a certificate; see `issue`."""
+        """Issue a certificate; see `issue`."""
         return self.run(
             issue(
                 self.client,
@@ -344,7 +343,7 @@ class SyncClient:
         return self.run(revoke(self.client, certificate_pem, key=key, reason=reason))
 
     def fetch_renewal_info(self, certificate_pem: bytes) -> RenewalInfo:
-        """Ask when to renew a certificate; see `fetch_renewal_info`."""
+        """Fetch the CA's renewal information for a certificate; see `fetch_renewal_info`."""
         return self.run(self.client.fetch_renewal_info(leaf_der(certificate_pem)))
 
 
@@ -362,7 +361,7 @@ def connect(
     trust_env: bool = True,
     on_request: Callable[[RequestRecord], None] | None = None,
 ) -> Iterator[SyncClient]:
-    """Open a client, and close it at the end; see `certwright.client.connect` for the arguments."""
+    """Open a client, and close it at the end of the block; see `certwright.client.connect` for the arguments."""
     loop = BackgroundLoop()
     try:
         opened: AbstractAsyncContextManager[Client] = connect_async(

@@ -1,4 +1,4 @@
-"""The validation of an order's domains: choose challenges, present responses, wait, answer, clean up."""
+"""Validate an order's domains: choose challenges, present responses, wait, answer, clean up."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from certwright.client.events import OnEvent
 
 CLEAN_UP_SECONDS: Final = 60.0
-"""Seconds that a solver has to clean up."""
+"""How long a solver may take to clean up, in seconds."""
 
 _MAX_CONCURRENT_ANSWERS: Final = 10
 
@@ -49,12 +49,12 @@ class Assignment:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names, as the order wrote them."""
+        """The names as they appear in the order."""
         return tuple(proof.name for proof in self.proofs)
 
 
 def assign(pending: Sequence[Proof], chosen: Sequence[Solver]) -> tuple[Assignment, ...]:
-    """Group proofs by the solver that was chosen for each, in the order in which solvers appear."""
+    """Group challenge responses by their solver, in the order in which the solvers appear."""
     grouped: dict[int, tuple[Solver, list[Proof]]] = {}
     for proof, solver in zip(pending, chosen, strict=True):
         grouped.setdefault(id(solver), (solver, []))[1].append(proof)
@@ -68,18 +68,18 @@ async def select(
     notify: OnEvent,
     authorizations: Sequence[Authorization] | None = None,
 ) -> tuple[Assignment, ...]:
-    """Choose a challenge and a solver for each domain to be validated: the first solver whose challenge is offered.
+    """Choose a challenge and a solver for each domain: the first solver whose challenge the CA offers.
 
     Args:
         client: The account.
         order: A pending order.
-        solvers: What can answer.
-        notify: Told of domains that are validated already.
-        authorizations: The order's authorizations, if they were fetched just now.
+        solvers: The available solvers.
+        notify: Called for domains that are already validated.
+        authorizations: The order's authorizations, if they have just been fetched.
 
     Raises:
-        NoSolver: There is none for some domain.
-        OrderFailed: An authorization has failed already, so the order cannot become ready.
+        NoSolver: A domain has no suitable solver.
+        OrderFailed: An authorization has already failed, so the order cannot become ready.
     """
     if authorizations is None:
         authorizations = await client.fetch_authorizations(order)
@@ -111,7 +111,7 @@ async def select(
 
 @asynccontextmanager
 async def presented(assignments: Sequence[Assignment], notify: OnEvent) -> AsyncIterator[None]:
-    """Keep all responses in place, visible, while the block runs; clean up in any case.
+    """Present all responses and wait until they are visible; remove them at the end of the block in any case.
 
     Raises:
         SolverFailed: A response could not be put in place, or is not visible.
@@ -137,7 +137,7 @@ async def answer(client: Client, assignments: Sequence[Assignment], notify: OnEv
     answered = [proof.challenge for proof in proofs]
 
     async def one(index: int, challenge: Challenge) -> None:
-        # One that is processing was answered before, and a second answer may count as another attempt.
+        # A challenge that is processing was answered before, and a second answer may count as another attempt.
         if challenge.status is ChallengeStatus.PENDING:
             async with slots:
                 answered[index] = await client.answer_challenge(challenge)
@@ -187,7 +187,7 @@ async def _guarded(assignment: Assignment, doing: str, method: Callable[[Sequenc
 
 
 def _failure(assignment: Assignment, doing: str, error: BaseException) -> SolverFailed:
-    # Our own errors are made to be read. The text of others might hold anything, so their kind has to do.
+    # Our own errors are written for users. Other messages may contain anything, so only their type is shown.
     reason = str(error) if isinstance(error, AcmeError | DnsError) else type(error).__name__
     return SolverFailed(doing, challenge_type=assignment.solver.challenge_type, names=assignment.names, reason=reason)
 
@@ -206,5 +206,5 @@ async def _together(work: Sequence[Awaitable[None]]) -> None:
             for item in work:
                 group.create_task(one(item))
     except ExceptionGroup as failures:
-        # The first failure cancelled the rest: there is one thing to report, and callers catch AcmeError.
+        # The first failure cancelled the rest, so there is one error to report, and callers catch AcmeError.
         raise failures.exceptions[0] from failures.exceptions[0].__cause__
