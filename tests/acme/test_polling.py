@@ -137,3 +137,12 @@ async def test_a_caller_may_choose_the_pace_where_the_server_does_not_say(time: 
 def test_a_pace_that_would_flood_the_server_is_refused(first: float, longest: float) -> None:
     with pytest.raises(ValueError, match="pause"):
         Pace(first, longest)
+
+
+async def test_the_message_names_what_was_waited_for(time: FakeTime) -> None:
+    async def look(last: Thing) -> Thing:
+        return last
+
+    until = frozenset({"ready", "valid", "invalid"})
+    with pytest.raises(PollTimedOut, match=r"not ready or valid$"):
+        await poll(Thing("pending"), look, until=until, timeout=1, clock=time.clock())

@@ -22,6 +22,7 @@ from certwright.pki import build_csr
 from harness.acme import provider_of
 from harness.acme_command import SECONDS, AcmeCommand, dns_options, read_until
 from harness.web_folder import web_folder
+from testbed.locations import PROJECT
 from testbed.options import PebbleOptions, Profile
 from testbed.ports import LOOPBACK
 
@@ -344,6 +345,11 @@ def test_the_deploy_hook_gets_the_files_and_its_failure_is_told(
     assert variables["CERTWRIGHT_FULLCHAIN"] == str(folder / "fullchain.pem")
     assert variables["CERTWRIGHT_PRIVKEY"] == str(folder / "privkey.pem")
     assert (variables["CERTWRIGHT_NAMES"], variables["CERTWRIGHT_NAME"]) == (name, name)
+    page = (PROJECT / "docs/cli.md").read_text().partition("### Deploy hook")[2].partition("\n## ")[0]
+    told = set(re.findall(r"`(CERTWRIGHT_\w+)`", page))
+    # Two are those of the command itself.
+    given = {"CERTWRIGHT_ACME_DIR", "CERTWRIGHT_ACME_SERVER"}
+    assert {one for one in variables if one.startswith("CERTWRIGHT_")} == told | given
     assert "CERTWRIGHT_TSIG_SECRET" not in variables
     failed = acme.run(*arguments, "exit 3", "--force", "--json")
     assert failed.code == 8

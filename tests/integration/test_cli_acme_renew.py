@@ -95,6 +95,10 @@ def test_what_is_not_due_is_left_alone_and_asks_nothing(acme: AcmeCommand, proxy
     assert leaf(acme, issued) == before
     # The CA said at the issuance when to ask again.
     assert proxy.requests == []
+    # cron would send by mail what is printed.
+    quiet = acme.run("renew", "--quiet")
+    assert (quiet.code, quiet.out, quiet.err) == (0, "", "")
+    assert "not due" in acme.run("renew", "--quiet", issued).out
 
 
 def test_what_the_ca_wants_renewed_is_renewed_and_says_what_it_replaces(

@@ -90,8 +90,14 @@ def _domain_name(text: str) -> str:
         raise _invalid(text, f"it is longer than {_MAX_NAME} characters")
     if "*" in name:
         raise _invalid(text, "only the whole first label can be a wildcard, as in *.example.com")
-    if not all(_LABEL.fullmatch(label) for label in name.split(".")):
+    if any(character in name for character in ":/@?# "):
         raise _invalid(text, "write it as in www.example.com, without scheme, port or path")
+    if not all(_LABEL.fullmatch(label) for label in name.split(".")):
+        raise _invalid(
+            text,
+            "the parts between its dots must be 1 to 63 letters, digits, hyphens and underscores,"
+            " with no hyphen at the beginning or end",
+        )
     if name.rpartition(".")[2].isdigit():
         raise _invalid(text, "a top-level domain cannot be a number, and it is not an address")
     return wildcard + name

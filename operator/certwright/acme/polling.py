@@ -95,6 +95,8 @@ async def poll(
 def _too_late(
     resource: _Pollable, until: frozenset[str], *, waited: float, asked: float | None, wait: float
 ) -> PollTimedOut:
-    message = f"{resource.url} is still {resource.status} after {waited:.0f} s, not {' or '.join(sorted(until))}"
+    # `invalid` ends a poll too, but nobody waits for it.
+    hoped_for = until - {"invalid"} or until
+    message = f"{resource.url} is still {resource.status} after {waited:.0f} s, not {' or '.join(sorted(hoped_for))}"
     message += "" if asked is None else f"; the server asks to look again in {asked:.0f} s"
     return PollTimedOut(message, url=resource.url, status=resource.status, retry_after=wait)

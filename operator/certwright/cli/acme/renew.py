@@ -45,6 +45,8 @@ LONGEST_ASKED: Final = 3600.0
 
 _BUSY: Final = "busy"
 _COUNTED: Final = ("renewed", "not due", "failed")
+_UNEVENTFUL: Final = frozenset({"not due", "waits", "revoked", _BUSY})
+"""States that cron need not report twice a day: `--quiet` leaves them out."""
 
 
 @dataclass(frozen=True)
@@ -302,9 +304,15 @@ def _outcome(session: Session, options: RenewOptions, results: list[_Result]) ->
     }
     if not results:
         return Outcome(document, [f"There are no certificates in {session.folder}"])
-    width = max(len(result.name) for result in results)
-    lines = [f"{result.name:<{width}}  {result.state:<11}  {result.text}" for result in results]
+    if session.common.quiet and not options.names:
+        eventful = [result for result in results if result.state not in _UNEVENTFUL]
+        return Outcome(document, _lines(eventful), code)
     shown = dict.fromkeys((*_COUNTED, *counts))
     summary = ", ".join(f"{counts[state]} {state}" for state in shown)
     kind = "certificate" if len(results) == 1 else "certificates"
-    return Outcome(document, [*lines, "", f"{len(results)} {kind}: {summary}"], code)
+    return Outcome(document, [*_lines(results), "", f"{len(results)} {kind}: {summary}"], code)
+
+
+def _lines(results: list[_Result]) -> list[str]:
+    width = max((len(result.name) for result in results), default=0)
+    return [f"{result.name:<{width}}  {result.state:<11}  {result.text}" for result in results]
