@@ -29,6 +29,7 @@ class PartAccess:
     """The parts of a bed; asking for one that it lacks raises a BedError."""
 
     def __init__(self) -> None:
+        # Replaced and never changed: threads of tests start and end parts while others are added.
         self._places: dict[str, Place] = {}
 
     @property

@@ -23,7 +23,7 @@ from .locations import PROJECT
 from .metrics import RequestKind, parse_request_counts
 from .network import ADDRESS, EVERY_ADDRESS
 from .options import BedOptions, PebbleOptions
-from .part import Site
+from .part import Part, Site
 from .parts.cert_manager import CertManager
 from .parts.dns_webhook import DnsWebhook
 from .parts.knot import Knot
@@ -193,7 +193,7 @@ class TestBed(PartAccess):
         self._programs |= find_or_build((StepCa.program,), self._display)
         site = replace(self._site, programs=self._programs)
         step_ca = StepCa(site, bind=self.bind, http_port=http_port, tls_port=tls_port, configuration=configuration)
-        self._places[step_ca.name] = Place(step_ca, ("bind",))
+        self._add(step_ca, "bind")
         step_ca.start()
         return step_ca
 
@@ -210,7 +210,7 @@ class TestBed(PartAccess):
         self._programs |= find_or_build((DnsWebhook.program,), self._display)
         site = replace(self._site, programs=self._programs)
         webhook = DnsWebhook(site, self.apiserver, group=group, solver=solver, service=service, serving=serving)
-        self._places[webhook.name] = Place(webhook, ("kube-apiserver",))
+        self._add(webhook, "kube-apiserver")
         webhook.start()
         return webhook
 
@@ -224,14 +224,13 @@ class TestBed(PartAccess):
             raise BedError("The bed has a cert-manager already", remedy="end it with end_cert_manager")
         self._programs |= find_or_build((CertManager.program,), self._display)
         started = CertManager(replace(self._site, programs=self._programs), self.apiserver, self.bind)
-        self._places[started.name] = Place(started, ("kube-apiserver", "bind"))
+        self._add(started, "kube-apiserver", "bind")
         started.start()
         return started
 
     def end_cert_manager(self) -> None:
         """End cert-manager, and forget it."""
-        self._places.pop(CertManager.program).part.stop()
-        self._save()
+        self._end(CertManager.program)
 
     def start_powerdns(self, zones: Sequence[str]) -> PowerDns:
         """Start PowerDNS for zones of its own; see `PowerDns`. It is installed first if it has to be.
@@ -251,34 +250,29 @@ class TestBed(PartAccess):
 
     def end_name_server(self, server: NameServer) -> None:
         """End a name server that was started here, and forget it."""
-        self._places.pop(server.name).part.stop()
-        self._save()
+        self._end(server.name)
 
     def _start_name_server(self, kind: type[_Server], zones: Sequence[str]) -> _Server:
         if kind.program in self._places:
             raise BedError(f"The bed has a {kind.program} already", remedy="end it with end_name_server")
         self._programs |= find_or_install((kind.program,), self._display)
         server = kind(replace(self._site, programs=self._programs), zones)
-        self._places[server.name] = Place(server, ())
+        self._add(server)
         server.start()
         return server
 
     def end_dns_webhook(self) -> None:
         """End the DNS webhook, and forget it."""
-        self._places.pop(DnsWebhook.program).part.stop()
-        self._save()
+        self._end(DnsWebhook.program)
 
     def end_step_ca(self) -> None:
         """End step-ca, and forget it."""
-        self._places.pop(StepCa.program).part.stop()
-        self._save()
+        self._end(StepCa.program)
 
     def end_pebble(self, pebble: Pebble) -> None:
         """End a Pebble that `start_pebble` started, and forget it."""
-        pebble.stop()
         self._more_pebbles.pop(pebble.name, None)
-        self._places.pop(pebble.name, None)
-        self._save()
+        self._end(pebble.name)
 
     def kubectl(self, *arguments: str, stdin: str | None = None, check: bool = True) -> str:
         """Run kubectl as administrator and return its standard output.
@@ -325,8 +319,16 @@ class TestBed(PartAccess):
         ingress = self.traefik if self.options.ingress else None
         pebble = Pebble(self._site, options, bind=self.bind, ingress=ingress, name=name)
         self._more_pebbles[name] = options
-        self._places[name] = Place(pebble, ("bind",))
+        self._add(pebble, "bind")
         return pebble
+
+    def _add(self, part: Part, *after: str) -> None:
+        self._places = {**self._places, part.name: Place(part, after)}
+
+    def _end(self, name: str) -> None:
+        self.parts[name].stop()
+        self._places = {other: place for other, place in self._places.items() if other != name}
+        self._save()
 
     def _save(self) -> None:
         with self._writing, suppress(FileNotFoundError):

@@ -16,7 +16,7 @@ from certwright.runtime.leadership import Leadership
 from certwright.runtime.turns import TENANT
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Sized
 
     from certwright.http.message import Response
 
@@ -114,6 +114,7 @@ async def test_one_host_is_sent_a_bounded_number_of_requests_whatever_issuers_th
 
     hostile = [replace(ONE, ca_bundle_pem=f"bundle {number}") for number in range(30)]
     tasks = [asyncio.create_task(ask(authority, "hostile")) for authority in hostile]
+    await until_still(made, at_least=30)
     await until_still(sent, at_least=MAX_REQUESTS - KEPT_REQUESTS)
     assert len(made) == 30
     assert len(sent) == MAX_REQUESTS - KEPT_REQUESTS
@@ -126,10 +127,10 @@ async def test_one_host_is_sent_a_bounded_number_of_requests_whatever_issuers_th
     assert len(authorities._places) == 0
 
 
-async def until_still(sent: list[tuple[str, str]], *, at_least: int) -> None:
+async def until_still(seen: Sized, *, at_least: int) -> None:
     before = -1
-    while len(sent) != before or before < at_least:
-        before = len(sent)
+    while len(seen) != before or before < at_least:
+        before = len(seen)
         await asyncio.sleep(0.1)
 
 
