@@ -27,6 +27,9 @@ from certwright.issuers.deactivation import (
     DEACTIVATION_TRIES,
     Outcome,
     deactivate,
+    keys_of,
+    other_user,
+    still_open,
 )
 from certwright.issuers.dns_servers import check_dns_servers
 from certwright.issuers.issuer_status import KEY_ROTATED, TERMS_ACCEPTED, Problem, composed
@@ -217,7 +220,7 @@ class IssuerReconciler:
         self._said: dict[Key, _Said] = {}
         self._upkeep: dict[Key, Upkeep] = {}
         self._keys: KeyedLock[tuple[str, str]] = KeyedLock()
-        self._leaving: dict[Key, int] = {}
+        self._leaving: dict[Key, tuple[int, dt.datetime | None]] = {}
         self._accounts: dict[tuple[str, str], str] = {}
 
     def account_lost(self, key: Key) -> None:
@@ -287,22 +290,26 @@ class IssuerReconciler:
 
     async def _leave(self, key: Key, issuer: AnyIssuer, deleted: dt.datetime) -> Result:
         """Deactivate the account of an issuer that is being deleted, unless another one uses it; then let it go."""
-        now, tries = self._clock(), self._leaving.get(key, 0) + 1
-        self._leaving[key] = tries
+        now, (tries, not_before) = self._clock(), self._leaving.get(key, (0, None))
+        if issuer.spec.acme.deactivate_on_delete and not_before is not None and deleted <= now < not_before:
+            return Result.again_at(not_before, now)  # an event, such as that of our own write, brought it here
+        tries += 1
+        self._leaving[key] = (tries, now + DEACTIVATION_RETRY)
         outcome: Outcome | None = None
-        if (others := self._others_of(key, issuer)) is not None:
-            outcome = Outcome("AccountNotDeactivated", f"The account stays as it is: {others} uses it too.")
-        elif issuer.spec.acme.deactivate_on_delete:
+        if issuer.spec.acme.deactivate_on_delete:
+            is_last = tries >= DEACTIVATION_TRIES or abs(now - deleted) >= DEACTIVATION_PATIENCE
             try:
                 async with aside_if_slow(), asyncio.timeout(LONGEST_LOAD_SECONDS):
-                    outcome = await self._deactivate(key, issuer)
+                    outcome = await self._deactivate(key, issuer, is_last=is_last)
             except Exception as error:
                 failure = classify(error, now)
                 if not failure.expected:
                     logger.exception("%s: unexpected error", key)
                 logger.warning("%s: its account cannot be deactivated: %s", key, failure.message)
-                if tries < DEACTIVATION_TRIES and abs(now - deleted) < DEACTIVATION_PATIENCE:
+                if not is_last:
                     self._registry.set_not_ready(key, f"{key} is being deleted.")
+                    message = still_open(failure.message, deleted + DEACTIVATION_PATIENCE)
+                    await self._write(issuer, self._not_ready(issuer, "AccountNotDeactivated", message))
                     return Result.again_in(DEACTIVATION_RETRY.total_seconds())
                 message = f"The account could not be deactivated, and stays open: {failure.message}"
                 outcome = Outcome("AccountNotDeactivated", message)
@@ -321,26 +328,26 @@ class IssuerReconciler:
         )
         return Result.ON_EVENT
 
-    async def _deactivate(self, key: Key, issuer: AnyIssuer) -> Outcome:
-        spec = issuer.spec.acme
+    async def _deactivate(self, key: Key, issuer: AnyIssuer, *, is_last: bool) -> Outcome:
+        spec, ready, loaded = issuer.spec.acme, self._registry.ready(key), self._registry.loaded(key)
         secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
-        authority = self._loading[key] = await authority_of(spec, secrets)
         async with self._keys.at((secrets.namespace, spec.private_key_secret_ref.name)):
-            return await deactivate(await self._authorities.server(authority), spec, secrets)
-
-    def _others_of(self, key: Key, issuer: AnyIssuer) -> str | None:
-        """Return another issuer that uses the account of this one and stays, or None."""
-        account = issuer.status.acme
-        if account is None or account.uri is None:
-            return None
-        for other in self._all():
-            place = key_of(other.KIND, other.metadata.name, other.metadata.namespace or "")
-            theirs = other.status.acme
-            if place == key or theirs is None or other.metadata.deletion_timestamp is not None:
-                continue
-            if (theirs.uri, theirs.key_thumbprint) == (account.uri, account.key_thumbprint):
-                return str(place)
-        return None
+            known = None if loaded is None else loaded.account_key
+            keys = await keys_of(self._kube_api, spec, secrets.namespace, known)
+            other = other_user(issuer, keys, self._all(), self._registry, self._secrets_namespace)
+            if other is not None and (other[1] or is_last):
+                return Outcome("AccountNotDeactivated", f"The account stays as it is: {other[0]} uses it too.")
+            if other is not None:
+                raise IssuanceError("AccountNotDeactivated", f"{other[0]} may use it too, and was not loaded yet.")
+            try:
+                authority = await authority_of(spec, secrets)
+            except IssuanceError:
+                # Its Secrets may be gone already, with their namespace.
+                if ready is None or ready.authority is None:
+                    raise
+                authority = ready.authority
+            self._loading[key] = authority
+            return await deactivate(await self._authorities.server(authority), keys)
 
     async def _hold(self, issuer: AnyIssuer) -> None:
         """Have an issuer's deletion wait for us if its account is to be deactivated then, and only if."""
@@ -752,10 +759,13 @@ class IssuerReconciler:
     async def _show(self, issuer: AnyIssuer, failing: _Failing) -> None:
         failure, next_try = failing.failure, failing.backoff.not_before
         message = failure.message if next_try is None else f"{failure.message}{NEXT_ATTEMPT}{rfc3339(next_try)}."
-        status = composed(issuer, issuer.status.acme, ("False", failure.reason, message), {}, self._clock())
+        status = self._not_ready(issuer, failure.reason, message)
         await self._write(
             issuer, status.replace(failed_attempts=min(failing.backoff.failures, MAX_COUNT), next_attempt_time=next_try)
         )
+
+    def _not_ready(self, issuer: AnyIssuer, reason: Reason, message: str) -> IssuerStatus:
+        return composed(issuer, issuer.status.acme, ("False", reason, message), {}, self._clock())
 
     def _ready_status(self, issuer: AnyIssuer, said: _Said) -> IssuerStatus:
         message = f"The account is registered at {issuer.spec.acme.server}."
