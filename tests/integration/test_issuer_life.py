@@ -1,11 +1,14 @@
-"""An issuer's account at a CA that registers its customers only, and that forgets all of them."""
+"""An issuer's account at a CA that registers its customers only, that forgets all of them, and that is closed."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from typing import TYPE_CHECKING, Any
 
+from certwright.acme import AccountKey, AcmeServer, Client, HttpxTransport, Unauthorized
 from harness import Tenant, certificate, issuer
+from harness.mistakes import message_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -56,3 +59,44 @@ def test_accounts_are_bound_and_bound_again_when_the_ca_has_forgotten_them(
     assert after["status"].get("failedAttempts", 0) == 0
     again = cluster.wait_ready("Issuer", namespace, "bound")
     assert again["status"]["acme"]["keyThumbprint"] == first["status"]["acme"]["keyThumbprint"]
+
+
+def test_an_account_is_closed_though_its_secret_went_first(tenant: Tenant) -> None:
+    """As in a namespace that is deleted: Kubernetes deletes its Secrets while the issuer is held."""
+    cluster, namespace, pebble = tenant.cluster, tenant.namespace, tenant.bed.pebble
+    cluster.apply(issuer(tenant.bed, namespace, name="leaving", deactivateOnDelete=True))
+    url = cluster.wait_ready("Issuer", namespace, "leaving")["status"]["acme"]["uri"]
+    key = AccountKey.from_pem(cluster.secret_data(namespace, "leaving-account")["tls.key"])
+    assert asyncio.run(account_state(pebble, key, url)) == "valid"
+    cluster.delete("Secret", namespace, "leaving-account")
+    cluster.delete("Issuer", namespace, "leaving")
+    cluster.wait_gone("Issuer", namespace, "leaving")
+    assert asyncio.run(account_state(pebble, key, url)) == "closed"
+
+
+def test_an_issuer_that_cannot_go_yet_says_why_and_goes_when_its_owner_wants_it(
+    tenant: Tenant, make_pebble: Callable[..., Pebble]
+) -> None:
+    cluster, namespace, ca = tenant.cluster, tenant.namespace, make_pebble()
+    manifest = issuer(tenant.bed, namespace, name="leaving", pebble=ca, deactivateOnDelete=True)
+    cluster.apply(manifest)
+    cluster.wait_ready("Issuer", namespace, "leaving")
+    ca.stop()
+    tenant.apply("ordering", f"ordering.{namespace}.example.test", issuerRef={"name": "leaving"})
+    cluster.delete("Issuer", namespace, "leaving")
+    said = message_of(cluster.wait_condition("Issuer", namespace, "leaving", "Ready", "False"))
+    assert "Connection refused" in said
+    assert "deactivateOnDelete to false" in said
+    assert tenant.not_ready("ordering", "IssuerNotReady")
+    cluster.patch("Issuer", namespace, "leaving", {"spec": {"acme": {"deactivateOnDelete": False}}})
+    cluster.wait_gone("Issuer", namespace, "leaving")
+    assert tenant.not_ready("ordering", "IssuerNotFound")
+
+
+async def account_state(pebble: Pebble, key: AccountKey, url: str) -> str:
+    async with HttpxTransport(ca_bundle=pebble.ca_bundle.read_text()) as transport:
+        client = Client(AcmeServer(pebble.directory_url, transport), key, account_url=url)
+        try:
+            return (await client.fetch_account()).status.value
+        except Unauthorized:
+            return "closed"
