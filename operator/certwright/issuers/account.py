@@ -99,11 +99,11 @@ class AccountLoader:
                 offer the profile.
             AcmeError: The CA did not answer or refused.
         """
-        spec, was = self.spec, known.status
+        spec = self.spec
         await current_directory(self.server, spec)
         directory = await directory_with_profile(self.server, spec.profile)
         contact = (f"mailto:{spec.email}",) if spec.email else ()
-        self._refuse_replaced_key(was)
+        was = await self._without_replaced_key(known.status)
         url = None if was is None else _known_url(was, spec, self.key, directory)
         if url is not None and not known.believed:
             url = await self._confirmed_url(url)
@@ -133,11 +133,24 @@ class AccountLoader:
             offers=offer_of(directory, challenges=learnt if was is not None and was.server == self.spec.server else ()),
         )
 
-    def _refuse_replaced_key(self, was: AcmeIssuerStatus | None) -> None:
-        """Never use a key again that was replaced: others may know it, and a new account would be theirs as well."""
+    async def _without_replaced_key(self, was: AcmeIssuerStatus | None) -> AcmeIssuerStatus | None:
+        """Never use a key again that was replaced: others may know it, and a new account would be theirs as well.
+
+        That it was replaced only the status tells, which may be forged: a key that the CA has for the account of that
+        status still was not.
+
+        Returns:
+            The status, without a rotation that there was not.
+        """
         if was is None or was.key_rotation is None or was.key_rotation.former_thumbprint != self.key.thumbprint:
-            return
-        raise self._replaced("was replaced by a rotation")
+            return was
+        try:
+            found = await Client(self.server, self.key).find_account()
+        except (AccountDoesNotExist, Unauthorized):
+            raise self._replaced("was replaced by a rotation") from None
+        if found.created or found.url != was.uri:
+            raise self._replaced("was replaced by a rotation")
+        return was.replace(key_rotation=None)
 
     def _replaced(self, why: str) -> IssuanceError:
         return IssuanceError(
