@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import itertools
 import os
 import re
 import ssl
@@ -22,6 +23,7 @@ from certwright.challenges.response import FileResponse, TlsAlpnResponse
 from certwright.challenges.tls_responder import TlsResponder
 from certwright.http.addresses import AddressPolicy
 from certwright.http01.addresses import Addresses
+from certwright.http01.self_check import HttpSighting
 from certwright.http01.server_names import ServerNames
 from certwright.http01.settings import Owner, OwnService, PodSettings, Settings, SharedSettings, TlsRoute
 from certwright.http01.tls_alpn01 import TlsAlpn01Presenter, shared_tls_look_up
@@ -362,6 +364,64 @@ async def test_a_route_that_no_gateway_takes_is_told() -> None:
     assert "no Gateway has accepted the TLSRoute" in await made._route_trouble([name])
     objects.held.pop(("TLSRoute", name))
     assert await made._route_trouble([name]) == "the solver's TLSRoute is gone; the operator creates it again"
+
+
+class Looks:
+    """A self-check that sees what it is told to."""
+
+    seen = "the connection was refused at 192.0.2.1"
+
+    async def look(self, files: list[FileResponse]) -> list[HttpSighting]:
+        return [HttpSighting(one, complete=False, seen=self.seen) for one in files]
+
+
+async def test_a_load_balancer_that_does_not_come_or_is_elsewhere_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    objects, looks = FakeObjects(), Looks()
+    made = presenter(objects, responder=SharedSettings("192.0.2.1", 8089, 8443), route=OwnService("LoadBalancer"))
+    monkeypatch.setattr(made, "_self_check", looks)
+    monkeypatch.setattr(made, "_monotonic", itertools.count(1000, 100).__next__)
+    await made.present([ONE])
+    [seen] = await made.check([ONE])
+    assert "has no load balancer yet: check that the cluster provides them" in seen.cause
+    [service] = [body for (kind, _), body in objects.held.items() if kind == "Service"]
+    status = {"loadBalancer": {"ingress": [{"ip": "198.51.100.7"}]}}
+    apply = objects.apply
+
+    async def with_status(manifest: Any) -> Any:
+        return {**await apply(manifest), "status": status}
+
+    monkeypatch.setattr(objects, "apply", with_status)
+    [seen] = await made.check([ONE])
+    assert seen.cause == (
+        f"the load balancer of the Service {service['metadata']['name']} is at 198.51.100.7: check that the domain "
+        "points there"
+    )
+    looks.seen = "a validation certificate for another challenge at 192.0.2.1"
+    [seen] = await made.check([ONE])
+    assert "another order for the same domain is answered" in seen.describe()
+
+
+async def test_without_a_self_check_a_load_balancer_has_to_be_there_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes minutes, and the CA counts a failure."""
+    objects, shared = FakeObjects(), SharedSettings("192.0.2.1", 8089, 8443)
+    made = presenter(objects, responder=shared, route=OwnService("LoadBalancer"), self_check="off")
+    monkeypatch.setattr(made, "_monotonic", itertools.count(1000, 100).__next__)
+    await made.present([ONE])
+    for _ in range(3):
+        [seen] = await made.check([ONE])
+        assert not seen.complete
+    assert "has no load balancer yet" in seen.cause
+    apply = objects.apply
+
+    async def with_status(manifest: Any) -> Any:
+        return {**await apply(manifest), "status": {"loadBalancer": {"ingress": [{"hostname": "lb.example"}]}}}
+
+    monkeypatch.setattr(objects, "apply", with_status)
+    await made.check([ONE])
+    [seen] = await made.check([ONE])
+    assert seen.complete
 
 
 def test_a_response_is_known_again_after_a_restart() -> None:

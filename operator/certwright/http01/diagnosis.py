@@ -128,11 +128,9 @@ async def controller_trouble(
     found = await objects.inspect("IngressClass", None, wanted) or {}
     controller = (found.get("spec") or {}).get("controller")
     by = f"the class {wanted}" + (f", which is for the controller {controller}" if controller else "")
-    published = ((ingress.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
-    addresses = [str(one.get("ip") or one.get("hostname") or "") for one in published][:MAX_ADDRESSES]
-    if addresses:
+    if addresses := _addresses_in(ingress):
         return (
-            f"the Ingress {name} is of {by}, and its status says that it is served at {_words(', '.join(addresses))}: "
+            f"the Ingress {name} is of {by}, and its status says that it is served at {addresses}: "
             "check that the domain points there"
         )
     return (
@@ -175,6 +173,30 @@ async def tls_route_trouble(objects: Objects, owner: Owner, names: Sequence[str]
     found = await asyncio.gather(*(objects.read("TLSRoute", owner.namespace, name) for name in names))
     said = next(filter(None, (http_route_trouble(one, kind="TLSRoute") for one in found)), "")
     return said or await _gateway_missing(objects, owner, route)
+
+
+def load_balancer_trouble(service: Mapping[str, Any]) -> str:
+    """Say where the load balancer of a Service is, or that there is none; an empty text for another type of Service."""
+    if (service.get("spec") or {}).get("type") != "LoadBalancer":
+        return ""
+    name = service["metadata"]["name"]
+    if addresses := _addresses_in(service):
+        return f"the load balancer of the Service {name} is at {addresses}: check that the domain points there"
+    return (
+        f"the Service {name} has no load balancer yet: check that the cluster provides them, and the solver's "
+        "loadBalancerClass"
+    )
+
+
+def has_load_balancer(service: Mapping[str, Any]) -> bool:
+    """Whether a Service of type LoadBalancer has one."""
+    return bool(_addresses_in(service))
+
+
+def _addresses_in(published: Mapping[str, Any]) -> str:
+    """Return where the status of an Ingress or a Service says that it is served; an empty text for nowhere."""
+    listed = ((published.get("status") or {}).get("loadBalancer") or {}).get("ingress") or ()
+    return _words(", ".join([str(one.get("ip") or one.get("hostname") or "") for one in listed][:MAX_ADDRESSES]))
 
 
 async def _gateway_missing(objects: Objects, owner: Owner, route: GatewayRoute | TlsRoute) -> str:

@@ -6,7 +6,7 @@ import asyncio
 import datetime as dt
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
 
 from certwright.challenges.presenter import PresentedObject
 from certwright.challenges.response import FileResponse
@@ -34,7 +34,7 @@ from certwright.http01.settings import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 
     from certwright.acme import Challenge
     from certwright.challenges.holders import Holders
@@ -110,7 +110,7 @@ class Http01Presenter:
         self._taken_out = ""
         self._next_restore = 0.0
         self._settled_at: float | None = None
-        self._service_uid: str | None = None
+        self._made_service: Mapping[str, Any] = {}
 
     @property
     def self_check(self) -> SelfCheckMode:
@@ -206,13 +206,12 @@ class Http01Presenter:
 
     async def _make_service(self, name: str) -> bool:
         """Make the Service and what belongs to it, or leave them as they are; tell whether it is another one now."""
-        before, responder = self._service_uid, self._settings.responder
+        before, responder = self._made_service.get("metadata"), self._settings.responder
         calls = [self._objects.apply(self._service(name))]
         if isinstance(responder, SharedSettings):
             calls.append(self._objects.apply(self._endpoint_slice(name, responder)))
-        service, *_ = await gather_all(calls)
-        self._service_uid = (service.get("metadata") or {}).get("uid")
-        return before is not None and self._service_uid != before
+        self._made_service, *_ = await gather_all(calls)
+        return before is not None and before.get("uid") != self._made_service["metadata"].get("uid")
 
     def _service(self, name: str) -> manifests.Manifest:
         settings = self._settings
@@ -264,9 +263,10 @@ class Http01Presenter:
         """Without a look at the files: wait until the pod runs, and then for as long as its route may need."""
         trouble, responder = "", self._settings.responder
         if self._settled_at is None:
+            name = object_name(self._owner, files, self._settings)
             if isinstance(responder, PodSettings):
-                name = object_name(self._owner, files, self._settings)
                 trouble = await self._pod_trouble(name, files, responder)
+            trouble = trouble or await self._service_trouble(name)
             if not trouble:
                 self._settled_at = self._monotonic() + SETTLING_SECONDS
         complete = self._settled_at is not None and self._monotonic() >= self._settled_at
@@ -297,6 +297,10 @@ class Http01Presenter:
             if trouble := await policy_trouble(self._objects, owner, labels, statuses):
                 return trouble
         return await self._controller_trouble(route_names, missing)
+
+    async def _service_trouble(self, name: str) -> str:  # noqa: ARG002 - for those whose Service is the route
+        """Say why the Service cannot be reached yet, without a look from outside."""
+        return ""
 
     async def _route_trouble(self, names: Sequence[str]) -> str:
         route = self._settings.route

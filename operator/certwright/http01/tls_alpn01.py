@@ -10,13 +10,13 @@ from certwright.acme import tls_alpn01_server_name
 from certwright.challenges.response import TlsAlpnResponse
 from certwright.challenges.tls_responder import identifier_of
 from certwright.http01 import manifests
-from certwright.http01.diagnosis import tls_route_trouble
+from certwright.http01.diagnosis import has_load_balancer, load_balancer_trouble, tls_route_trouble
 from certwright.http01.errors import SolverError
 from certwright.http01.presenter import Http01Presenter, files_of
 from certwright.http01.program import PORT
 from certwright.http01.routes import MAX_HOSTNAMES
 from certwright.http01.settings import OwnService, PodSettings, SharedSettings, TlsRoute
-from certwright.http01.tls_check import TlsSelfCheck
+from certwright.http01.tls_check import OTHER_CHALLENGE, TlsSelfCheck
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import ChallengeResponse, FileResponse
     from certwright.http01.manifests import Manifest
     from certwright.http01.objects import Objects
+    from certwright.http01.self_check import HttpSighting
     from certwright.http01.server_names import ServerNames
     from certwright.http01.settings import Owner, Settings
 
@@ -144,11 +145,22 @@ class TlsAlpn01Presenter(Http01Presenter):
     def _routes(self, name: str, files: Sequence[FileResponse]) -> list[tuple[ObjectKind, str, bool]]:
         return [("TLSRoute", own, False) for own, _ in self._route_manifests(name, files)]
 
+    async def _service_trouble(self, name: str) -> str:
+        if not isinstance(self._settings.route, OwnService):
+            return ""
+        await self._make_service(name)
+        return "" if has_load_balancer(self._made_service) else load_balancer_trouble(self._made_service)
+
     async def _route_trouble(self, names: Sequence[str]) -> str:
         return await tls_route_trouble(self._objects, self._owner, names, self._settings.route)
 
-    async def _controller_trouble(self, names: Sequence[str], missing: Sequence[object]) -> str:  # noqa: ARG002 - as for http-01
-        return ""
+    async def _controller_trouble(self, names: Sequence[str], missing: Sequence[HttpSighting]) -> str:  # noqa: ARG002 - as for http-01
+        if any(OTHER_CHALLENGE in one.seen for one in missing):
+            return (
+                "another order for the same domain is answered, and a connection can only lead to one: this one is "
+                "when that has ended"
+            )
+        return load_balancer_trouble(self._made_service) if isinstance(self._settings.route, OwnService) else ""
 
 
 def tls_routes(

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from certwright.challenges.response import FileResponse
     from certwright.http.addresses import AddressPolicy
 
+OTHER_CHALLENGE: Final = "a validation certificate for another challenge"
 MAX_CERTIFICATE_BYTES: Final = 16 * 1024
 """A validation certificate has less than one KiB."""
 
@@ -133,7 +134,7 @@ def _judged(response: FileResponse, protocol: str | None, certificate: bytes) ->
     content = shown.value.value if isinstance(shown.value, x509.UnrecognizedExtension) else b""
     if list(names) != [_general_name(response.host)] or not shown.critical:
         return "a validation certificate for another name"
-    return "" if content == b"\x04\x20" + digest else "a validation certificate for another challenge"
+    return "" if content == b"\x04\x20" + digest else OTHER_CHALLENGE
 
 
 def _general_name(host: str) -> x509.GeneralName:

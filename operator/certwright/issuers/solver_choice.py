@@ -96,7 +96,7 @@ def _for_address(fitting: Sequence[IssuerSolver], address: str) -> list[IssuerSo
         raise IssuanceError(
             "AddressNeedsHTTP01",
             f"{address} is an IP address, which no CA validates by DNS (RFC 8738 section 7), and the issuer has "
-            "only such solvers for it. Add an http01 solver to the issuer, or remove the address.",
+            "only such solvers for it. Add an http01 or tlsAlpn01 solver to the issuer, or remove the address.",
         )
     return usable
 

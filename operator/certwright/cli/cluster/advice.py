@@ -77,7 +77,7 @@ _SPELLED: Final[dict[tuple[str, ...], str]] = {
     ("IssuerUnavailable",): (
         "Check the CA's status page. The operator retries on its own; issuerRefs can list another issuer."
     ),
-    ("AddressNeedsHTTP01",): "Add an http01 solver to the issuer, or remove the IP address.",
+    ("AddressNeedsHTTP01",): "Add an http01 or tlsAlpn01 solver to the issuer, or remove the IP address.",
     ("AccountNotFound",): "Put the account's key into the Secret of privateKeySecretRef, or correct server.",
     ("AccountKeyReplaced",): "Put the current key of the account into the Secret of privateKeySecretRef.",
     ("ExternalAccountRequired",): "Set externalAccountBinding, with the key that the CA shows its customers.",
