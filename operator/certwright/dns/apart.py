@@ -1,4 +1,4 @@
-"""A thread with an event loop of its own, for code that may block: what it does holds up nothing else."""
+"""A thread with its own event loop, for code that may block, so that it does not delay anything else."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 ANSWER_SECONDS: Final = 1.0
-"""An event loop that does not come round in that time is blocked."""
+"""An event loop that does not respond within this time counts as blocked."""
 
 
 class Blocked(Exception):
-    """The thread has not come back to its event loop for too long."""
+    """The thread has not returned to its event loop for too long."""
 
 
 class Failed(Exception):
-    """What was raised in the thread, whatever it is: `SystemExit` there ends nothing here.
+    """An exception in the thread, of any kind, so that `SystemExit` there does not end this process.
 
     Attributes:
-        error: What was raised.
+        error: The exception.
     """
 
     def __init__(self, error: BaseException) -> None:
@@ -36,13 +36,13 @@ class Failed(Exception):
 
 
 class Apart(Generic[T]):
-    """An object that lives in a thread of its own: it is made there, and all its methods run there.
+    """An object that lives in its own thread: it is created there, and all its methods run there.
 
-    The thread is a daemon: one that never ends does not keep the process from ending.
+    The thread is a daemon, so a call that never returns does not keep the process from exiting.
 
     Args:
-        make: Makes the object; called in the thread, at the first call.
-        name: Of the thread.
+        make: Creates the object; called in the thread before the first call.
+        name: The name of the thread.
     """
 
     def __init__(self, make: Callable[[], T], *, name: str) -> None:
@@ -51,20 +51,20 @@ class Apart(Generic[T]):
         self._object: T | None = None
         self.is_closed = False
         self.running = 0
-        """How many calls have not ended in the thread."""
+        """How many calls are running in the thread."""
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     async def call(self, act: Callable[[T], Awaitable[R]], *, seconds: float) -> R:
-        """Run something in the thread, and wait for it in the loop of the caller.
+        """Run a function in the thread, and wait for it in the caller's loop.
 
         Args:
-            act: Gets the object. What it raises is raised here.
-            seconds: How long it may take.
+            act: Called with the object. Its exceptions are raised here.
+            seconds: The time limit.
 
         Raises:
-            TimeoutError: It took longer; it was told to end.
-            Blocked: As above, and it is in a call that blocks, so it cannot be told.
+            TimeoutError: It took longer, and was cancelled.
+            Blocked: It took longer, and cannot be cancelled, because it is in a blocking call.
         """
         here, ended = asyncio.get_running_loop(), asyncio.Event()
         outcome: concurrent.futures.Future[R] = concurrent.futures.Future()
@@ -86,7 +86,7 @@ class Apart(Generic[T]):
                     here.call_soon_threadsafe(end)
 
         self.running += 1
-        # In the caller's context: what it asks for is asked for on behalf of the same tenant.
+        # In the caller's context, so that its requests count for the same tenant.
         self._soon(lambda: tasks.append(self._loop.create_task(work(), context=copy_context())))
         try:
             async with asyncio.timeout(seconds):
@@ -112,14 +112,14 @@ class Apart(Generic[T]):
         return True
 
     def close(self) -> None:
-        """End the thread once what runs in it comes back to the event loop."""
+        """End the thread as soon as it returns to its event loop."""
         self.is_closed = True
         with suppress(RuntimeError):  # it has ended already
             self._loop.call_soon_threadsafe(self._loop.stop)
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread has not ended."""
+        """Whether the thread is running."""
         return self._thread.is_alive()
 
     def _run(self) -> None:

@@ -1,4 +1,4 @@
-"""CAA records: which CAs a domain lets issue for it (RFC 8659, RFC 8657). A forecast; the CA decides."""
+"""CAA records: which CAs may issue for a domain (RFC 8659, RFC 8657). This is a forecast; the CA decides."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from certwright.text import listed
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-# RFC 8659 section 4.2: tags and labels alike, a value is visible ASCII without the semicolon.
+# RFC 8659 section 4.2: the form of tags and labels; a value is visible ASCII without the semicolon.
 _LABEL: Final = r"[A-Za-z0-9](?:[A-Za-z0-9-]*[A-Za-z0-9])?"
 _PARAMETER: Final = re.compile(rf"[ \t]*({_LABEL})[ \t]*=[ \t]*([!-:<-~]*)[ \t]*")
 _DOMAIN: Final = re.compile(rf"(?=.{{1,253}}$){_LABEL}(?:\.{_LABEL})*")
@@ -24,7 +24,7 @@ _CRITICAL: Final = 0x80
 _KNOWN_TAGS: Final = frozenset({"issue", "issuewild", "iodef", "issuemail", "issuevmc", "contactemail", "contactphone"})
 _MAX_RECORDS: Final = 100
 
-# Reasons end up in events and on terminals: so many issuers are named, and so much of a value.
+# Limits for reasons, which end up in Events and on terminals: the number of issuers, and the length of a value.
 _SHOWN_ISSUERS: Final = 5
 _SHOWN_VALUE: Final = 200
 
@@ -34,7 +34,7 @@ class CaaRecord:
     """One property of a CAA record set.
 
     Attributes:
-        tag: The property, in lower case.
+        tag: The name of the property, in lower case.
         value: Its value.
         critical: Whether a CA that does not know the tag must not issue.
     """
@@ -49,9 +49,9 @@ class CaaPolicy:
     """The parsed value of an `issue` or `issuewild` property (RFC 8659 section 4.2).
 
     Attributes:
-        issuer: The CA's name in lower case; empty forbids all.
-        parameters: By their tags in lower case.
-        malformed: Whether it breaks the grammar; then it authorizes no CA, but counts as a record.
+        issuer: The CA's name in lower case; empty forbids all CAs.
+        parameters: The parameters by tag, in lower case.
+        malformed: Whether it violates the grammar; then it authorizes no CA, but still counts as a record.
     """
 
     issuer: str = ""
@@ -60,7 +60,7 @@ class CaaPolicy:
 
     @classmethod
     def parse(cls, value: str) -> CaaPolicy:
-        """Parse a value; never fails, because a malformed one has a meaning too."""
+        """Parse a value. This never fails, because a malformed value has a meaning as well."""
         issuer, *parts = value.split(";")
         issuer = issuer.strip(" \t")
         if issuer and not _DOMAIN.fullmatch(issuer):
@@ -80,8 +80,8 @@ class CaaSet:
     """The record set that applies to a name: the closest one, searching upward from the name (RFC 8659 section 3).
 
     Attributes:
-        name: Where it was found.
-        records: What is in it.
+        name: The name at which it was found.
+        records: Its records.
     """
 
     name: str
@@ -90,11 +90,11 @@ class CaaSet:
 
 @dataclass(frozen=True)
 class CaaVerdict:
-    """What a CA can be expected to conclude.
+    """The conclusion that a CA is expected to reach.
 
     Attributes:
         allowed: Whether it may issue.
-        reason: Why, in words that can follow a colon.
+        reason: The reason, worded so that it can follow a colon.
         found: The record set that applies, or None if there is none.
         unknown_tags: What forbids it whatever the other records say: critical properties of kinds that CAs do not know.
     """
@@ -110,10 +110,10 @@ async def find_caa(name: str, ask: Callable[[str, str], Awaitable[dns.message.Me
 
     Args:
         name: The name; for a wildcard, the name without `*.` is used.
-        ask: Asks a resolver for a name and a record type, and raises for answers other than NOERROR and NXDOMAIN.
+        ask: Queries a resolver for a name and a record type, and raises for answers other than NOERROR and NXDOMAIN.
 
     Raises:
-        DnsError: A question was not answered. A CA would not issue then either; here it means that nothing is known.
+        DnsError: A query was not answered. A CA would not issue then; here it only means that nothing is known.
     """
     for candidate in self_and_parents(name.removeprefix("*.")):
         answer = await ask(candidate, "CAA")
@@ -136,16 +136,16 @@ def judge_caa(
     account_url: str | None = None,
     methods: Sequence[str] = (),
 ) -> CaaVerdict:
-    """Decide whether a record set lets a CA issue.
+    """Decide whether a record set allows a CA to issue.
 
     Args:
-        found: What `find_caa` found.
-        identities: The names by which CAA records mean the CA: the directory's `meta.caaIdentities`. If there are none,
-            nobody can tell whether a record is about it, and nothing is held against it.
-        wildcard: Whether the certificate is for a wildcard; then `issuewild` counts, if there is any (section 4.3).
-        account_url: The account, for `accounturi` (RFC 8657 section 3); None is not held against it.
-        methods: The challenge types that could be used, for `validationmethods` (section 4); empty is not held
-            against it.
+        found: The result of `find_caa`.
+        identities: The CA's names in CAA records: the directory's `meta.caaIdentities`. If there are none, no record
+            can be attributed to the CA, and it counts as allowed.
+        wildcard: Whether the certificate is for a wildcard; then `issuewild` records count, if there are any (section
+            4.3).
+        account_url: The account, for `accounturi` (RFC 8657 section 3); None skips this check.
+        methods: The challenge types that could be used, for `validationmethods` (section 4); empty skips this check.
     """
     if found is None:
         return CaaVerdict(allowed=True, reason="there are no CAA records")
@@ -190,17 +190,17 @@ async def check_caa(
     account_url: str | None = None,
     methods: Sequence[str] = (),
 ) -> CaaVerdict:
-    """Predict whether the CAA records allow a CA to issue for a name. Advisory: the CA checks for itself.
+    """Predict whether the CAA records allow a CA to issue for a name. This is advisory, as the CA checks for itself.
 
     Args:
-        view: Asks the resolvers.
+        view: Queries the resolvers.
         name: The name, possibly a wildcard.
-        identities: See `judge_caa`, as for the rest.
+        identities: See `judge_caa` for this and the following arguments.
         account_url: The account.
         methods: The challenge types that could be used.
 
     Raises:
-        DnsError: The records cannot be looked up, so nothing is known; no reason not to try.
+        DnsError: The records cannot be looked up, so nothing is known. Issuing may still succeed.
     """
     found = await view.find_caa(name)
     return judge_caa(

@@ -14,7 +14,7 @@ V = TypeVar("V")
 
 
 class ExpiringCache(Generic[K, V]):
-    """Keeps results for a while; all callers that wait for a failing lookup get its error, which is not kept."""
+    """Caches results for a while. All callers that wait for a failing lookup get its error, which is not kept."""
 
     def __init__(self, *, seconds: float, max_entries: int = 4096, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
@@ -24,7 +24,7 @@ class ExpiringCache(Generic[K, V]):
         self._running: dict[K, asyncio.Task[V]] = {}
 
     async def get(self, key: K, make: Callable[[], Awaitable[V]]) -> V:
-        """Return the cached value, or the result of `make`; all waiting callers get what `make` raises."""
+        """Return the cached value, or the result of `make`. If `make` fails, all waiting callers get the exception."""
         entry = self._entries.get(key)
         if entry and self._clock() < entry[0]:
             return entry[1]
@@ -33,7 +33,7 @@ class ExpiringCache(Generic[K, V]):
             task = asyncio.ensure_future(self._make(key, make))
             self._running[key] = task
             task.add_done_callback(_retrieve)
-        # Shielded: one impatient caller must not take the answer away from the others.
+        # Shielded, so that the cancellation of one caller does not affect the others.
         return await asyncio.shield(task)
 
     async def _make(self, key: K, make: Callable[[], Awaitable[V]]) -> V:

@@ -1,4 +1,4 @@
-"""What providers outside of the operator send their requests over: opened when it is needed, closed by one call."""
+"""Connections for DNS providers outside of the operator: opened when needed, closed with one call."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
 
 class Connections:
-    """The connections of some providers; they have the proxies and the trust of the environment.
+    """Connections of DNS providers, with the proxies and trust settings of the environment.
 
     Args:
-        transport: Sends the requests to the providers' APIs; None for one of its own. Whoever gives one closes it.
+        transport: Sends the requests to the providers' APIs, and is closed by the caller; None to create one.
     """
 
     def __init__(self, transport: Transport | None = None) -> None:
@@ -25,17 +25,17 @@ class Connections:
         self._surroundings = Surroundings()
 
     def context(self, view: DnsView) -> ProviderContext:
-        """Return what a provider is built with.
+        """Return the context for creating a provider.
 
         Args:
-            view: Finds the zones of providers that do not list theirs.
+            view: Finds zones for providers that do not list their own.
         """
         return ProviderContext(
             view.find_zone, self._transport, surroundings=self._surroundings, trusting=self._trusting
         )
 
     async def aclose(self) -> None:
-        """Close all that was opened."""
+        """Close all connections."""
         await self._surroundings.aclose()
         while self._opened:
             _, transport = self._opened.popitem()

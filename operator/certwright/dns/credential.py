@@ -1,4 +1,4 @@
-"""The credentials that a DNS provider signs or logs in with."""
+"""The credentials of DNS providers."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ class Credential:
 
     Attributes:
         value: The secret.
-        source: Where it was read, for messages: `the entry secret of Secret dns/tsig`. It is a part of equality: the
-            same secret from two places is two credentials, so that no message names somebody else's Secret.
+        source: Where it was read, for messages: `the entry secret of Secret dns/tsig`. It is part of equality: the same
+            secret from two places counts as two credentials, so that no message names another tenant's Secret.
     """
 
     value: str = field(repr=False)
     source: str = ""
 
     def printable(self, what: str) -> str:
-        """Return the secret as a header field or a signature can hold it: without white space around it.
+        """Return the secret without surrounding white space, for a header field or a signature.
 
         Args:
-            what: What it is called in messages.
+            what: Its name in messages.
 
         Raises:
-            InvalidCredential: It is empty, or holds anything but visible characters of ASCII.
+            InvalidCredential: It is empty, or contains anything but visible ASCII characters.
         """
         text = self.value.strip()
         where = f" in {self.source}" if self.source else ""
@@ -52,25 +52,25 @@ def credential(what: str) -> dict[str, Any]:
     """Return the metadata of a field that holds a `Credential`.
 
     Args:
-        what: What it is called in messages, such as `TSIG secret`.
+        what: Its name in messages, such as `TSIG secret`.
     """
     return {_WHAT: what}
 
 
 def credential_name(metadata: Any) -> str | None:
-    """Return what the credential of a field is called, or None if the field holds none."""
+    """Return the name of the credential in a field, or None if the field holds none."""
     name: str | None = metadata.get(_WHAT)
     return name
 
 
 @dataclass(frozen=True)
 class IdentityToken:
-    """A short-lived token that says who this is, which an identity provider issues when it is asked for.
+    """A short-lived identity token, issued by an identity provider on request.
 
     Attributes:
-        whose: Whose it is, for messages: `the ServiceAccount dns/route53`.
-        audiences: Whom it is for.
-        fetch: Gets one; raises `DnsError`. It is no part of equality.
+        whose: Its subject, for messages: `the ServiceAccount dns/route53`.
+        audiences: Its audiences.
+        fetch: Fetches a token; may raise `DnsError`. It is not part of equality.
     """
 
     whose: str

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 DNS_PORT = 53
-# More addresses of one server than this add waiting, not knowledge.
+# More addresses of one server add delay, but no information.
 MAX_ADDRESSES = 4
 
-# Labels as resolvers take them: none empty, none longer than 63 characters.
+# Labels as resolvers accept them: not empty, and at most 63 characters.
 _HOST = re.compile(
     r"(?=.{1,254}$)[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?(\.[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?)*\.?"
 )
@@ -88,8 +88,8 @@ class Server:
         """Look up its addresses (with the system's resolver, if it is a host name; see `host_names`), at most four.
 
         Args:
-            seconds: For the look-up.
-            policy: Which addresses a host name may lead to; an address that was configured is used as it is.
+            seconds: The time limit of the lookup.
+            policy: Which addresses a host name may resolve to; a configured address is used unchanged.
 
         Raises:
             NameserverUnreachable: The host name has no address, or the lookup takes longer than `seconds`.
@@ -102,7 +102,7 @@ class Server:
         except TimeoutError:
             raise NameserverUnreachable(str(self), "looking up its address took too long", timed_out=True) from None
         except (OSError, UnicodeError):
-            # The second for what the system's resolver takes for no name at all.
+            # The second one is raised for text that the system's resolver does not accept as a name.
             raise NameserverUnreachable(str(self), "its host name has no address") from None
         addresses = usable_addresses((str(sockaddr[0]) for *_, sockaddr in found), policy)
         if not addresses:
@@ -111,22 +111,22 @@ class Server:
 
 
 def usable_addresses(found: Iterable[str], policy: AddressPolicy | None = None) -> list[str]:
-    """Return addresses that came from the DNS, without duplicates and those where no public DNS server can be.
+    """Return addresses from the DNS, without duplicates and addresses at which no public DNS server can be.
 
-    Configured addresses are not checked here: a node's own DNS cache has a link-local one.
+    Configured addresses are not checked here, because a node's own DNS cache has a link-local one.
 
     Args:
         found: The addresses.
-        policy: Which of them may be connected to; None to allow loopback addresses besides.
+        policy: Which of them may be connected to; None to also allow loopback addresses.
     """
     return [address for address in dict.fromkeys(found) if (policy or _ADDRESSES).objection(address) is None]
 
 
 def objection_to(text: str, policy: AddressPolicy) -> str | None:
-    """Return what keeps a configured server's address from being connected to, or None; host names have none yet.
+    """Return why a configured server's address must not be connected to, or None; host names are checked later.
 
     Raises:
-        InvalidServer: The text is no server.
+        InvalidServer: The text is not a server.
     """
     host = Server.parse(text).host
     return policy.objection(host) if _is_address(host) else None

@@ -1,4 +1,4 @@
-"""The errors of DNS: which server, zone or name, and what to do. No message contains a TSIG secret."""
+"""DNS errors. Messages name the server, zone or name, and what to do; none contains a TSIG secret."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class DnsError(PortableError):
     """The base of every error of this package.
 
     Attributes:
-        names: The record names that it is about, if it is about some of several; otherwise empty.
-        retry_after: Seconds that the server asked to wait before the next try, or None.
+        names: The affected record names, if only some of several are affected; otherwise empty.
+        retry_after: Seconds that the server asked to wait before the next attempt, or None.
     """
 
     names: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class MalformedAnswer(DnsError):
 
 
 class ProviderUnreachable(DnsError):
-    """The API of a DNS provider gave no answer that can be used: a broken connection, a time-out, a 429, a 5xx.
+    """The API of a DNS provider gave no usable answer: a broken connection, a timeout, a 429 or a 5xx.
 
     Attributes:
         host: Host and port of the API.
@@ -76,13 +76,13 @@ class ProviderUnreachable(DnsError):
 
 
 class ProviderRefused(DnsError):
-    """A DNS provider did not do what it was asked, or the credentials lack the right to ask.
+    """A DNS provider refused a request, or the credentials lack a permission.
 
     Attributes:
         host: Host and port of its API, or empty.
-        code: The API's own code for it, or empty.
-        for_all: Whether it refuses every change of the zone, because a right is missing: asking again for each record
-            would be in vain.
+        code: The API's error code, or empty.
+        for_all: Whether it refuses every change in the zone, because a permission is missing. Then there is no point in
+            trying each record.
     """
 
     def __init__(self, message: str, *, host: str = "", code: str = "", for_all: bool = False) -> None:
@@ -93,7 +93,7 @@ class ProviderRefused(DnsError):
 
 
 class InvalidCredential(DnsError):
-    """A credential of a DNS provider cannot be used, or is missing. The message says which and where it is."""
+    """A credential of a DNS provider is missing or cannot be used. The message says which one, and where it is."""
 
 
 class ResolutionFailed(DnsError):
@@ -101,7 +101,7 @@ class ResolutionFailed(DnsError):
 
 
 class CnameLoop(DnsError):
-    """A chain of CNAMEs is a loop, or too long.
+    """A chain of CNAMEs is circular or too long.
 
     Attributes:
         chain: The names in the order they were followed.
@@ -119,8 +119,8 @@ class CnameNotAllowed(DnsError):
 
     Attributes:
         owner: The name that is an alias.
-        target: Where it leads.
-        allowed: The zones that it may lead to, besides the validated domain itself.
+        target: The target of the CNAME.
+        allowed: The zones that it may lead to, in addition to the validated domain.
     """
 
     def __init__(self, owner: str, target: str, allowed: Sequence[str]) -> None:
@@ -133,7 +133,7 @@ class CnameNotAllowed(DnsError):
 
 
 class ZoneNotFound(DnsError):
-    """No zone can be found that holds a name, or the zone lists no name server."""
+    """No zone contains the name, or the zone lists no name server."""
 
 
 class UpdateRefused(DnsError):
@@ -142,7 +142,7 @@ class UpdateRefused(DnsError):
     Attributes:
         server: The server, as users write it.
         zone: The zone of the update.
-        rcode: Its answer's code: `REFUSED`, `NOTAUTH`, `SERVFAIL`...
+        rcode: The response code: `REFUSED`, `NOTAUTH`, `SERVFAIL`...
     """
 
     def __init__(self, server: str, zone: str, rcode: str, message: str) -> None:
@@ -158,8 +158,8 @@ class TsigRejected(DnsError):
     Attributes:
         server: The server, as users write it.
         key_name: The TSIG key.
-        reason: `BADKEY`, `BADSIG`, `BADTIME`, `BADTRUNC` (RFC 8945), or `ANSWER` when the signature of the
-            server's answer is at fault.
+        reason: `BADKEY`, `BADSIG`, `BADTIME`, `BADTRUNC` (RFC 8945), or `ANSWER` if the signature of the server's
+            response does not verify.
     """
 
     def __init__(self, server: str, key_name: str, reason: str, message: str) -> None:
@@ -170,10 +170,10 @@ class TsigRejected(DnsError):
 
 
 class UpdatesFailed(DnsError):
-    """Several zones could not be updated; those not named in `names` were.
+    """Several zones could not be updated. Records that are not in `names` were.
 
     Attributes:
-        errors: One for each zone, each with its own `names`.
+        errors: One error for each zone, each with its own `names`.
     """
 
     def __init__(self, errors: Sequence[DnsError]) -> None:

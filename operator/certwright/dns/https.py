@@ -1,4 +1,4 @@
-"""DNS over HTTPS (RFC 8484): one query to one resolver, for networks that let no other DNS out, or show another one."""
+"""DNS over HTTPS (RFC 8484), for networks that block other DNS queries or answer them differently."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ if TYPE_CHECKING:
     from certwright.http.message import Response, Transport
 
 SCHEME: Final = "https://"
-"""What tells a resolver that is asked over HTTPS from one that is asked over UDP and TCP."""
+"""The prefix that distinguishes a DNS over HTTPS resolver from one for UDP and TCP."""
 MEDIA_TYPE: Final = "application/dns-message"
 _URLS: Final = UrlPolicy()
 
 
 @dataclass(frozen=True)
 class HttpsResolver:
-    """A recursive resolver that is asked over HTTPS.
+    """A recursive resolver for DNS over HTTPS.
 
     Attributes:
-        url: Where queries are sent, such as ``https://dns.example.net/dns-query``.
+        url: The URL for queries, such as ``https://dns.example.net/dns-query``.
     """
 
     url: str
@@ -51,12 +51,12 @@ class HttpsResolver:
         return cls(stripped)
 
     def __str__(self) -> str:
-        """Write it for people, without the path: providers put an account into it."""
+        """Return a readable form without the path, which may contain an account name."""
         return f"{SCHEME}{host_of(self.url)}"
 
 
 class OneRequestTransport:
-    """Opens a connection for each request, and keeps none: nothing has to be closed. For programs that ask little."""
+    """Opens a connection for each request, so nothing needs to be closed. For programs that send few queries."""
 
     async def request(self, method: str, url: str, **details: Any) -> Response:
         """Send one request; see `Transport.request`."""
@@ -64,7 +64,7 @@ class OneRequestTransport:
             return await transport.request(method, url, **details)
 
     async def aclose(self) -> None:
-        """Nothing is open."""
+        """Do nothing, because no connection stays open."""
 
 
 async def send_https(
@@ -73,9 +73,9 @@ async def send_https(
     """Send a query by POST (RFC 8484 section 4.1), and return the answer.
 
     Args:
-        question: The query; its id becomes 0, as caches on the way want it.
-        resolver: Whom to ask.
-        transport: Gives what sends the request; its time-outs count.
+        question: The query; its ID becomes 0, for the benefit of HTTP caches.
+        resolver: The resolver.
+        transport: Returns the transport for the request, whose timeouts apply.
 
     Raises:
         NameserverUnreachable: There was no answer, or one with another status than 200.

@@ -1,4 +1,4 @@
-"""What became of changes of several zones: one that fails must not keep the others from what they need."""
+"""The outcomes of changes in several zones: a failure in one must not affect the others."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _E = TypeVar("_E", bound=BaseException)
 
 
 async def caught(work: Awaitable[_T]) -> _T | DnsError:
-    """Return what it returns, or the `DnsError` that it raises."""
+    """Return the result of an awaitable, or the `DnsError` that it raises."""
     try:
         return await work
     except DnsError as error:
@@ -24,7 +24,7 @@ async def caught(work: Awaitable[_T]) -> _T | DnsError:
 
 
 def about(records: Iterable[TxtRecord], error: DnsError) -> DnsError:
-    """Let an error name the records that it is about."""
+    """Add the affected record names to an error."""
     error.names = tuple(sorted({record.name for record in records}))
     return error
 
@@ -42,7 +42,7 @@ def joined(failures: Sequence[DnsError]) -> DnsError:
 
 
 def of_ones_own(error: _E) -> _E:
-    """Return a copy, for one of several who wait for the same: each names its own records, and none another's."""
+    """Return a copy of an error for one of several waiting callers, each of which names only its own records."""
     copy = type(error).__new__(type(error))
     copy.args = error.args
     copy.__dict__.update(error.__dict__)

@@ -1,10 +1,10 @@
-"""What a DNS provider of another package is made with: the entry points of the group `certwright.dns_providers`.
+"""DNS providers from other packages, through entry points in the group `certwright.dns_providers`.
 
     [project.entry-points."certwright.dns_providers"]
     example = "certwright_dns_example:ExampleProvider"
 
-The entry point names a class, or a function, that is called with `PluginSettings` and a `ProviderContext` and returns a
-`Provider`. It runs in a thread of its own, with an event loop of its own, so it may block, and use libraries that do.
+The entry point names a class or a function that is called with `PluginSettings` and a `ProviderContext`, and returns a
+`Provider`. It runs in its own thread with its own event loop, so it may block, or use libraries that block.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ GROUP: Final = "certwright.dns_providers"
 
 @dataclass(frozen=True)
 class PluginSettings:
-    """What the user wrote for a plugin.
+    """The user's settings for a plugin.
 
     Attributes:
         name: The name of the entry point.
-        config: The solver's `config`; empty if there is none. It may be a tenant's: check it.
-        secrets: The credentials that `secretRefs` name, by the names there.
-        ambient: Whether the plugin may use credentials that nobody gave, such as those of the machine.
+        config: The solver's `config`; empty if there is none. It may come from a tenant, so validate it.
+        secrets: The credentials in `secretRefs`, by their names there.
+        ambient: Whether the plugin may use ambient credentials, such as those of the machine.
     """
 
     name: str
@@ -40,12 +40,12 @@ class PluginSettings:
 
 
 class PluginFactory(Protocol):
-    """What an entry point names."""
+    """The type of object that an entry point names."""
 
     def __call__(self, settings: PluginSettings, context: ProviderContext, /) -> Provider:
         """Create the provider.
 
         Raises:
-            DnsError: Some setting cannot be used; the message says which and why, and never shows a credential.
+            DnsError: A setting is invalid. The message says which and why, and never shows a credential.
         """
         ...

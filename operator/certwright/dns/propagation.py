@@ -1,4 +1,4 @@
-"""What servers answered for one record, and whether the CA will see it."""
+"""Which servers have a record, and whether the CA will see it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from certwright.dns.records import TxtRecord
 
-# More of them would not fit in a status field, nor would anybody read them.
+# More of them would not fit into a status field, and no one would read them.
 _MAX_DESCRIBED = 8
 
 
@@ -21,11 +21,11 @@ class ServerView:
     """The answer of one address of one name server.
 
     Attributes:
-        server: The server for people: `ns1.example.test (192.0.2.1)`.
-        values: The TXT values at the name, sorted; empty when there are none or there was no answer.
-        error: Why there was no usable answer; that the name does not exist is a usable answer.
+        server: The server in readable form: `ns1.example.test (192.0.2.1)`.
+        values: The TXT values at the name, sorted; empty if there are none or there was no answer.
+        error: Why there was no usable answer. "The name does not exist" is a usable answer.
         alias: The target of a CNAME at the name, which hides every TXT record there.
-        forgets_in: For how many seconds a resolver remembers that there is no record; None if that is not known.
+        forgets_in: For how many seconds a resolver caches that there is no record; None if unknown.
     """
 
     server: str
@@ -47,12 +47,12 @@ class Propagation:
     """Whether the CA can be expected to see a record now.
 
     Attributes:
-        record: The record that was looked for.
+        record: The record.
         complete: See `judge`.
-        seen: One entry for each address that was asked.
+        seen: One entry for each address that was queried.
         error: Why no server could be queried; otherwise None.
-        pending: What the provider says while it is still distributing the record; no server is asked then.
-        is_apex: Whether the name is a zone of its own, with these servers.
+        pending: The provider's message while it is still distributing the record; no server is queried then.
+        is_apex: Whether the name is itself a zone, with these servers.
     """
 
     record: TxtRecord
@@ -64,7 +64,7 @@ class Propagation:
 
     @property
     def cause(self) -> str:
-        """Return why it is not complete: the same text as long as the same is missing, on whichever servers."""
+        """Return why it is not complete. The text is the same as long as the cause is, on whichever servers."""
         if self.complete:
             return ""
         lacking = {view.lack for view in self.seen if self.record.value not in view.values}
@@ -76,7 +76,7 @@ class Propagation:
         return ""
 
     def joined(self, other: Propagation) -> Propagation:
-        """Return what was seen of the record by this round of queries and another one, to other servers."""
+        """Combine the results of this round of queries and another one, to other servers."""
         return Propagation(
             self.record,
             complete=self.complete and other.complete,
@@ -93,7 +93,7 @@ class Propagation:
             return "no server was asked"
         if self.complete:
             return self._describe_complete()
-        # What needs doing comes first.
+        # Servers that need action come first.
         views = sorted(self.seen, key=lambda view: self.record.value in view.values)
         parts = [self._describe_view(view) for view in views[:_MAX_DESCRIBED]]
         if len(views) > _MAX_DESCRIBED:
@@ -128,7 +128,7 @@ class Propagation:
     def _describe_memory(seconds: int | None) -> str:
         if seconds is None:
             return ""
-        # In whole minutes: another text is another write of a status.
+        # In whole minutes, because every change of the text causes a status write.
         minutes = math.ceil(seconds / 60)
         return f" and remembers that for {minutes} min" if minutes > 1 else " and remembers that for a minute"
 
@@ -137,15 +137,15 @@ def judge(record: TxtRecord, views: Iterable[tuple[str, ServerView]], *, unresol
     """Decide whether the CA will see the record.
 
     The rule: every server that answered has the value, and at least half of the zone's name servers answered.
-    A CA's resolver that gets no answer from one name server turns to another, so a dead one does no harm;
-    but a resolver that gets an answer without the value stops there, so one stale server is enough to fail.
-    The half guards against taking one server's word when the others are out of reach only from here.
+    A CA's resolver that gets no answer from one name server tries another, so a dead server does no harm.
+    But a resolver that gets an answer without the value stops there, so a single stale server is enough to fail.
+    Requiring half of them avoids trusting a single server when the others are unreachable only from here.
 
     Args:
-        record: The record that is looked for.
-        views: The name of the name server with what one of its addresses said. A name server counts as
-            answering when one of its addresses does: without IPv6, half of the addresses seem dead.
-        unresolved: Name servers without any address.
+        record: The record.
+        views: Pairs of a name server's name and the answer of one of its addresses. A name server counts as answering
+            if one of its addresses does, because without IPv6, half of the addresses seem dead.
+        unresolved: Name servers without an address.
     """
     answered: defaultdict[str, bool] = defaultdict(bool)
     for nameserver, view in views:
@@ -161,11 +161,11 @@ class Look:
     """The answers for one name, for any value.
 
     Attributes:
-        views: The name of each name server with what one of its addresses said.
-        unresolved: Name servers without any address.
-        refused: Name servers at addresses that nobody connects to, each with the reason.
+        views: Pairs of a name server's name and the answer of one of its addresses.
+        unresolved: Name servers without an address.
+        refused: Name servers at refused addresses, each with the reason.
         error: Why no server could be queried; otherwise None.
-        is_apex: Whether the name is a zone of its own.
+        is_apex: Whether the name is itself a zone.
     """
 
     views: tuple[tuple[str, ServerView], ...] = ()

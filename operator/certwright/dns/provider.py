@@ -1,4 +1,4 @@
-"""The protocol of DNS providers, and what each is created from."""
+"""The protocol of DNS providers, their configuration and their context."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from certwright.http.message import Response, Transport
 
 MAX_ANSWER_BYTES: Final = 1 << 20
-"""A page of a zone's records is shorter."""
+"""The maximum size of a page of a zone's records."""
 MAX_LARGE: Final = 4
 """Answers that may be longer, and are read at a time by all providers together; of one tenant half as many. A server of
 a tenant's own may let each become as long as it may be, and take a minute for it."""
 LONGEST_BUSY_SECONDS: Final = 3600.0
-"""A longer Retry-After of a DNS provider is not believed: a gateway in trouble may say anything."""
+"""The longest Retry-After of a DNS provider that is followed, because a failing gateway may send anything."""
 
 
 _LARGE: Final = Turns(MAX_LARGE, kept=MAX_LARGE // 2)
@@ -40,45 +40,45 @@ class Provider(Protocol):
     """Adds TXT records to zones and removes them. Both are idempotent."""
 
     async def present(self, records: Sequence[TxtRecord]) -> None:
-        """Add the records; other values at the same names are kept, and a record that exists already is not an error.
+        """Add the records. Other values at the same names stay, and existing records are not an error.
 
         Raises:
-            DnsError: Some or all could not be added; its `names` says which. Other zones were updated.
+            DnsError: Some or all records could not be added; `names` says which. Other zones were updated.
         """
         ...
 
     async def clean_up(self, records: Sequence[TxtRecord]) -> None:
-        """Remove exactly these values; other values at the same names are kept, and a missing one is not an error.
+        """Remove exactly these values. Other values at the same names stay, and missing ones are not an error.
 
         Raises:
-            DnsError: Some or all could not be removed; its `names` says which. Other zones were updated.
+            DnsError: Some or all records could not be removed; `names` says which. Other zones were updated.
         """
         ...
 
 
 @runtime_checkable
 class ChangeTracker(Protocol):
-    """What a `Provider` is as well if its API tells whether a change is served by all of its name servers."""
+    """An additional protocol for a `Provider` whose API can tell whether all its name servers serve a change."""
 
     async def pending(self, records: Sequence[TxtRecord]) -> Mapping[TxtRecord, str]:
-        """Return the records that are not served everywhere yet, each with what the provider says about it.
+        """Return the records that are not served everywhere yet, each with the provider's message.
 
-        It is called at every look for the records, before any DNS server is asked, so it asks the API rarely and never
-        waits for its turn. Left out is a record about which it knows nothing, as after a restart or when the API does
-        not tell: then the DNS shows whether it is served. It raises no `DnsError`.
+        This is called at every check of the records, before any DNS server is queried, so it must rarely call the API,
+        and never wait for its turn. Leave out records about which nothing is known, for example after a restart: then
+        the DNS shows whether they are served. It raises no `DnsError`.
         """
         ...
 
 
 class ProviderContext:
-    """What a provider gets besides its configuration; each provider has its own.
+    """What a provider needs in addition to its configuration. Each provider has its own context.
 
     Attributes:
         find_zone: Finds the zone that contains a name in the public DNS: `DnsView.find_zone`.
-        before_send: Called right before each message is sent; an exception prevents that. `request` calls
-            it by itself.
-        surroundings: Where a provider with ambient credentials finds them.
-        addresses: Where connections that the transport does not make may lead; None to allow loopback as well.
+        before_send: Called right before each message is sent; an exception prevents sending. `request` calls it
+            automatically.
+        surroundings: Where a provider finds ambient credentials.
+        addresses: Allowed addresses for connections outside of the transport; None to also allow loopback.
         monotonic: The clock, in seconds.
         sleep: Waits for some seconds of that clock.
     """
@@ -101,15 +101,15 @@ class ProviderContext:
         Args:
             find_zone: See above.
             transport: Returns the transport that all providers share. Its owner closes it, so a provider holds no
-                connection of its own and may be dropped at any time.
-            before_send: See above; the transport was given it too.
-            surroundings: Where a provider with ambient credentials finds them; None for this process's.
+                connections of its own and may be dropped at any time.
+            before_send: See above; the transport uses the same function.
+            surroundings: Where a provider finds ambient credentials; None for those of this process.
             addresses: See above.
-            trusting: Returns a transport that trusts the certificates of a bundle (PEM) in place of the public CAs; its
-                owner closes it. None if no provider here has a bundle.
+            trusting: Returns a transport that trusts a CA bundle (PEM) instead of the public CAs; its owner closes it.
+                None if no provider has a bundle.
             monotonic: See above.
             sleep: See above.
-            clock: The time, in UTC, for signatures and for what expires.
+            clock: The current time, in UTC, for signatures and expiry.
         """
         self.find_zone = find_zone
         self.before_send = before_send
@@ -133,10 +133,10 @@ class ProviderContext:
         ca_bundle: str | None = None,
         counted_as: str = "",
     ) -> Response:
-        """Send one request to the provider's API over HTTPS; return its answer, unless that is a 429 or a 5xx.
+        """Send one request to the provider's API over HTTPS, and return the response unless it is a 429 or a 5xx.
 
-        After an answer with Retry-After (RFC 9110 section 10.2.3) nothing is sent until that time; after a 429 to a
-        request that the API counts apart, nothing that is counted with it.
+        After a response with Retry-After (RFC 9110 section 10.2.3), no further request is sent until that time. After a
+        429 for a request that the API counts separately, this applies only to requests that are counted with it.
 
         Args:
             method: `GET`, `POST`, `PUT`, `PATCH` or `DELETE`.
@@ -144,12 +144,12 @@ class ProviderContext:
             headers: Header fields, such as the token.
             content: The body.
             max_bytes: The maximum length of the answer's body.
-            ca_bundle: Certificates in PEM to trust in place of the public CAs, for a server of the user's own.
-            counted_as: What the API counts it with, such as the changes of one zone; empty if it counts all requests of
-                the credential together.
+            ca_bundle: Certificates in PEM to trust instead of the public CAs, for the user's own server.
+            counted_as: Identifies what the API counts together, such as the changes in one zone; empty if it counts all
+                requests of the credential together.
 
         Raises:
-            ProviderUnreachable: No answer came that can be used. Its message quotes neither headers nor bodies.
+            ProviderUnreachable: There was no usable response. The message quotes neither headers nor bodies.
         """
         self._check_busy(counted_as)
         place = _LARGE.place(TENANT.get()) if max_bytes > MAX_ANSWER_BYTES else nullcontext()
@@ -175,11 +175,11 @@ class ProviderContext:
         return self._trusting(ca_bundle)
 
     def throttled(self, response: Response, *, usual: float) -> ProviderUnreachable:
-        """Return the error for an answer that means too many requests without being a 429; nothing is sent for a while.
+        """Return the error for a response that means "too many requests" without being a 429, and pause requests.
 
         Args:
-            response: The answer.
-            usual: Seconds for which nothing is sent, unless it has a Retry-After.
+            response: The response.
+            usual: How long to pause, in seconds, unless it has a Retry-After.
         """
         return self._out_of_service(response, response.url, throttled=True, usual=usual)
 
@@ -208,31 +208,33 @@ class ProviderContext:
         found = [self._busy[which] for which in {"", counted_as} if which in self._busy]
         if found:
             until, error = max(found, key=lambda busy: busy[0])
-            # The same words, so that the same trouble is told once.
+            # The same words each time, so that the same problem is reported once.
             raise ProviderUnreachable(str(error), host=error.host, retry_after=until - now)
 
 
 class ProviderConfig(Protocol):
-    """The configuration of one kind of provider: a frozen dataclass, so that equal ones can share a provider.
+    """The configuration of a kind of provider: a frozen dataclass, so that equal configurations can share a provider.
 
-    A field named `api_token` that holds a `Credential` is what an issuer's `apiTokenSecretRef` names; every other field
-    has the name that it has in the issuer. A class with `knows_zones = True` makes providers that never call
-    `ProviderContext.find_zone`: solvers with the same credential share one, whichever resolvers they use. One with a
-    field `ambient`, a bool that no issuer has, may use `ProviderContext.surroundings` if it is true. One with a
-    `patience`, a `timedelta`, takes longer than usual to publish records. One with `keeps_values = True` cannot
-    remove a value: it stays until other values take its place. One whose `needs_key_authorization` is True makes
-    providers that have to be told what the values are the digests of.
+    A field `api_token` that holds a `Credential` corresponds to `apiTokenSecretRef` in an issuer; every other field has
+    the same name as in the issuer. Optional class attributes and fields:
+
+    - `knows_zones = True`: the provider never calls `ProviderContext.find_zone`, so solvers with the same credential
+      share one provider, whichever resolvers they use.
+    - `ambient`, a bool field that issuers do not have: the provider may use `ProviderContext.surroundings`.
+    - `patience`, a `timedelta`: the provider takes longer than usual to publish records.
+    - `keeps_values = True`: the provider cannot remove a value; it stays until other values replace it.
+    - `needs_key_authorization`: if true, the provider needs the key authorizations, not only their digests.
     """
 
     @property
     def destination(self) -> str:
-        """Where records are put: two configurations with the same destination change the same records."""
+        """Identifies where records are put: configurations with the same destination change the same records."""
         ...
 
     def build(self, context: ProviderContext) -> Provider:
         """Create the provider; nothing is sent yet.
 
         Raises:
-            DnsError: Some value cannot be used; the message says which and why, and never shows a credential.
+            DnsError: A value is invalid. The message says which and why, and never shows a credential.
         """
         ...

@@ -32,21 +32,21 @@ if TYPE_CHECKING:
     from certwright.http.message import Transport
 
 DEFAULT_TIMEOUT = 5.0
-# Questions on the way at the same time, over all servers: each holds a socket.
+# The maximum number of concurrent queries to all servers, each of which holds a socket.
 MAX_CONCURRENT = 64
-# Datagrams that are no answer, for one question; then it is asked over TCP.
+# The maximum number of stray datagrams for one query; after that, TCP is used.
 MAX_STRAYS = 32
 
 
 class OnlyStrays(NameserverUnreachable):
-    """All that a server sent over UDP answers another question, or has another message ID."""
+    """Everything that a server sent over UDP answers another question, or has another message ID."""
 
 
 class UnsignedAnswer(DnsError):
     """The answer to a signed message has no signature; the caller, which signed it, explains that."""
 
 
-# What is raised about the signature of an answer: for the caller who signed the question to explain.
+# Exceptions about the signature of a response; the caller, which signed the query, explains them.
 TSIG_FAILURES = (
     dns.tsig.PeerError,
     dns.tsig.BadAlgorithm,
@@ -77,9 +77,9 @@ class Questioner:
 
     Args:
         timeout: Seconds for one query to one server, over UDP and TCP together.
-        transport: Gives what sends queries over HTTPS; None for a connection for each query. Its time-outs count, or
-            `timeout` if that is shorter.
-        addresses: Which addresses host names may lead to; None to allow loopback addresses besides.
+        transport: Returns the transport for queries over HTTPS; None to open a connection for each query. Its timeouts
+            apply, or `timeout` if that is shorter.
+        addresses: Which addresses host names may resolve to; None to also allow loopback addresses.
 
     Attributes:
         addresses: See above.
@@ -107,18 +107,18 @@ class Questioner:
     ) -> dns.message.Message:
         """Query one server for one record set.
 
-        UDP has the first half of the time; after a truncated answer, no answer or a closed port, TCP is used. No EDNS
-        is sent: a few TXT values fit in 512 bytes, and some servers still choke on it.
+        The first half of the time is for UDP; after a truncated answer, no answer or a closed port, TCP is used. There
+        is no EDNS: a few TXT values fit in 512 bytes, and some servers still cannot handle it.
 
         Args:
-            endpoint: Whom to ask; a resolver over HTTPS is asked over HTTPS alone.
-            name: What for.
-            rdtype: `TXT`, `SOA`...
-            recursive: Whether the server shall ask others for us.
-            validate: Whether a resolver that knows DNSSEC shall only answer with what is signed as it should be.
+            endpoint: The server; a DNS over HTTPS resolver is queried over HTTPS only.
+            name: The name.
+            rdtype: The record type: `TXT`, `SOA`...
+            recursive: Whether to request recursion.
+            validate: Whether a resolver with DNSSEC should return only validated answers.
 
         Raises:
-            NameserverUnreachable: Neither UDP nor TCP brought an answer in time.
+            NameserverUnreachable: There was no answer in time, over UDP or TCP.
             MalformedAnswer: The answer is not a DNS message.
         """
         flags = (dns.flags.RD if recursive else 0) | (0 if validate else dns.flags.CD)
@@ -138,7 +138,7 @@ class Questioner:
     async def describe_failure(
         self, endpoint: Endpoint | HttpsResolver, name: str, rdtype: str, answer: dns.message.Message
     ) -> str:
-        """Describe the response code of a resolver that failed, and whether it is DNSSEC that made it fail."""
+        """Describe the response code of a failed resolver, and whether DNSSEC is the cause."""
         words = describe_rcode(answer.rcode())
         if answer.rcode() != dns.rcode.SERVFAIL:
             return words
@@ -167,7 +167,7 @@ async def send_udp(
 ) -> dns.message.Message:
     """Send a message in a datagram and wait for the answer.
 
-    `TSIG_FAILURES` and what `before_send` raises pass through.
+    `TSIG_FAILURES` and exceptions from `before_send` pass through.
 
     Raises:
         NameserverUnreachable: No answer in time, or the port is closed.
@@ -176,7 +176,7 @@ async def send_udp(
     """
     family, deadline = dns.inet.af_for_address(endpoint.address), time.monotonic() + seconds
     try:
-        # Connected, so that a closed port is told at once instead of by a time-out.
+        # A connected socket, so that a closed port is reported immediately instead of by a timeout.
         udp = await _BACKEND.make_socket(
             family, socket.SOCK_DGRAM, destination=(endpoint.address, endpoint.port), timeout=seconds
         )
@@ -194,9 +194,9 @@ async def send_udp(
 async def send_tcp(
     message: dns.message.Message, endpoint: Endpoint, seconds: float, *, before_send: Callable[[], None] | None = None
 ) -> dns.message.Message:
-    """Send a message over a TCP connection of its own and wait for the answer.
+    """Send a message over a new TCP connection and wait for the answer.
 
-    `TSIG_FAILURES` and what `before_send` raises pass through.
+    `TSIG_FAILURES` and exceptions from `before_send` pass through.
 
     Raises:
         NameserverUnreachable: No connection or no answer in time.
@@ -278,7 +278,7 @@ def describe_rcode(rcode: dns.rcode.Rcode) -> str:
 
 
 def _with_both(over_udp: Exception, over_tcp: NameserverUnreachable, endpoint: Endpoint) -> NameserverUnreachable:
-    """Return the error of a query over TCP with what the same query over UDP has shown."""
+    """Return the error of a query over TCP, with the result of the same query over UDP."""
     if isinstance(over_udp, dns.message.Truncated):
         shown = f"its answer over UDP is cut off, and {over_tcp.reason}: it has to answer over TCP as well"
     elif isinstance(over_udp, OnlyStrays):

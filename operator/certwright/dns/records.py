@@ -21,12 +21,11 @@ class TxtRecord:
     Attributes:
         name: Absolute, lower-case, without the trailing dot; other forms are normalized.
         value: The text of the record, its character-strings joined.
-        domain: The domain that it validates; None if that is not known. The same record is another's as well, so it
-            makes no difference between two.
-        zone: The zone in which it has to be created; None for the one that contains it and has the longest name.
-        ttl: Seconds for which resolvers may cache it; None for the provider's default.
-        key_authorization: What the value is the digest of (RFC 8555 section 8.4); None if it is unknown, or no
-            challenge's. It is no secret.
+        domain: The domain that it validates; None if unknown. Not part of equality, as domains can share a record.
+        zone: The zone in which to create it; None for the zone with the longest name that contains it.
+        ttl: How long resolvers may cache it, in seconds; None for the provider's default.
+        key_authorization: The text whose digest is the value (RFC 8555 section 8.4); None if unknown or not for a
+            challenge. It is not secret.
 
     Raises:
         InvalidName: The name is not a domain name.
@@ -62,7 +61,7 @@ def to_name(name: str) -> dns.name.Name:
         InvalidName: It is empty, not ASCII, or breaks the length limits of RFC 1035.
     """
     try:
-        # An ASCII text needs no IDNA codec; another is refused instead of being guessed at.
+        # ASCII text needs no IDNA codec; other text is refused instead of being guessed at.
         parsed = dns.name.from_text(name.encode("ascii").decode("ascii"))
     except (UnicodeError, dns.exception.DNSException):
         raise InvalidName(f"{name[:300]!r} is not a domain name (in A-labels)") from None

@@ -1,4 +1,4 @@
-"""The recursive resolvers: for CNAMEs, zones and name servers; for records themselves only in a recursive view."""
+"""Recursive resolvers, for CNAMEs, zones and name servers, and in a recursive view also for records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from certwright.dns.query import Questioner
 
 Resolver: TypeAlias = Endpoint | HttpsResolver
-"""One resolver: an address that is asked over UDP and TCP, or a URL."""
+"""One resolver: an address for UDP and TCP, or a URL."""
 
 _ADDRESS_SECONDS = 60.0
 _USABLE = (dns.rcode.NOERROR, dns.rcode.NXDOMAIN)
@@ -58,11 +58,11 @@ class Resolvers:
         """Query for one record set; the answer is NOERROR or NXDOMAIN.
 
         Raises:
-            ResolutionFailed: None of the resolvers answered; the message has what each of them said.
+            ResolutionFailed: None of the resolvers answered. The message has the error of each.
         """
         failures: list[str] = []
         endpoints = await self.all()
-        # The one that worked last goes first, so that a dead one costs its time-out only once.
+        # The one that worked last comes first, so that a dead one costs its timeout only once.
         for endpoint in sorted(endpoints, key=lambda endpoint: endpoint != self._preferred):
             try:
                 answer = await self._questioner.ask(endpoint, name, rdtype, recursive=True)
@@ -77,7 +77,7 @@ class Resolvers:
         raise ResolutionFailed(f"no resolver could say what {rdtype} records {name} has: {'; '.join(failures)}")
 
     async def all(self) -> tuple[Resolver, ...]:
-        """Return every one of them. Raises `ResolutionFailed` if there is none to ask."""
+        """Return all resolvers. Raises `ResolutionFailed` if there are none."""
         return await self._endpoints.get("", self._find_endpoints)
 
     async def addresses(self, host: str) -> tuple[str, ...]:

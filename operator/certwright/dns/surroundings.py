@@ -1,6 +1,6 @@
-"""The place where this process runs: its environment, the token files of its pod, the metadata service of its cloud.
+"""Ambient credentials: from the environment, the token files of the pod, or the metadata service of the cloud.
 
-What a provider finds there are ambient credentials: nobody gave them to the issuer that uses them.
+They belong to the process; an issuer that uses them does not name them.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
     from certwright.http.message import Response, Transport
 
 MAX_FILE_BYTES: Final = 64 * 1024
-"""A token or a key file is shorter."""
+"""The maximum size of a token or key file."""
 MAX_ANSWER_BYTES: Final = 64 * 1024
-"""What a metadata service says about credentials is shorter."""
+"""The maximum size of a metadata service's response."""
 
 
 class Surroundings:
-    """Reads what surrounds this process. Nothing is read before it is asked for.
+    """Reads the environment of this process, on demand only.
 
     Args:
         environ: The environment variables; None for this process's.
-        transport: Makes the transport to metadata services; None for one without proxies, which may use plain HTTP and
+        transport: Creates the transport for metadata services; None for one without proxies that may use plain HTTP and
             link-local addresses.
         user_agent: For requests to metadata services.
     """
@@ -48,14 +48,14 @@ class Surroundings:
         self._transport: Transport | None = None
 
     async def read_file(self, path: str, what: str) -> str:
-        """Read a file anew, because tokens in pods are replaced while they are in use.
+        """Read a file each time, because tokens in pods are replaced while in use.
 
         Args:
-            path: As an environment variable names it.
-            what: What it is called in messages, such as `web identity token`.
+            path: The path, from an environment variable.
+            what: Its name in messages, such as `web identity token`.
 
         Raises:
-            InvalidCredential: It cannot be read, is longer than 64 KiB, or is no text.
+            InvalidCredential: It cannot be read, is longer than 64 KiB, or is not text.
         """
         try:
             content = await asyncio.to_thread(_read, Path(path))
@@ -67,16 +67,16 @@ class Surroundings:
     async def request(
         self, method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
     ) -> Response:
-        """Send a request to a metadata service, over HTTP or HTTPS; return its answer, whatever its status.
+        """Send a request to a metadata service, over HTTP or HTTPS, and return the response with any status.
 
         Args:
             method: `GET`, `PUT` or `POST`.
-            url: Of a constant of ours or of an environment variable: never of an issuer.
+            url: A constant or the value of an environment variable, never from an issuer.
             headers: Header fields.
             content: The body.
 
         Raises:
-            ProviderUnreachable: No answer came; usually this is no machine of that cloud.
+            ProviderUnreachable: There was no answer; usually the machine is not in that cloud.
         """
         if self._transport is None:
             self._transport = self._make_transport()
@@ -98,7 +98,7 @@ class Surroundings:
     def _new_transport(self) -> Transport:
         from certwright.http.transport import HttpxTransport, Timeouts  # noqa: PLC0415 - most have no use for it
 
-        # A metadata service is on the same host; where there is none, nobody answers.
+        # A metadata service is on the same host, or does not exist.
         timeouts = Timeouts(connect=2.0, read=5.0, total=10.0)
         return HttpxTransport(
             user_agent=self._user_agent, allow_insecure=True, max_connections=4, timeout=timeouts, trust_env=False

@@ -1,4 +1,4 @@
-"""One round of queries to servers: the authoritative ones of a zone, or recursive resolvers."""
+"""One round of queries: to the authoritative servers of a zone, or to recursive resolvers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from certwright.dns.query import Questioner
     from certwright.dns.resolvers import Resolver
 
-# With many names, a few at a time for one server: neither a flood nor a rate limit there.
+# If there are many names, each server gets a few queries at a time, to avoid floods and rate limits.
 _PER_SERVER = 4
 
 
@@ -31,10 +31,10 @@ class Survey:
 
     Args:
         questioner: Sends the queries.
-        require_authority: Whether only a server that is authoritative for the name is believed.
-        follow_aliases: Whether TXT records count that the answer has at the end of CNAMEs, as a CA's resolver finds
-            them; else those at the name alone.
-        title: What the servers are, before each server's name in what was seen; or empty.
+        require_authority: Whether only servers that are authoritative for the name count.
+        follow_aliases: Whether TXT records at the end of CNAMEs count, as for a CA's resolver, or only those at the
+            name itself.
+        title: The kind of server, put before its name in descriptions; or empty.
     """
 
     def __init__(

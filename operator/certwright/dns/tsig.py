@@ -26,7 +26,7 @@ _ALGORITHMS = {
     "HMACSHA512-256": dns.tsig.HMAC_SHA512_256,
 }
 TSIG_ALGORITHMS = tuple(_ALGORITHMS)
-"""What `TsigKey` takes for an algorithm (RFC 8945 section 6)."""
+"""The algorithms that `TsigKey` accepts (RFC 8945 section 6)."""
 
 
 @dataclass(frozen=True)
@@ -35,13 +35,13 @@ class TsigKey:
 
     Attributes:
         name: The key's name, which is a domain name: `acme-key`.
-        secret_base64: The secret as key generators print it. White space around and inside is ignored.
+        secret_base64: The secret as printed by key generators. White space is ignored.
         algorithm: One of `TSIG_ALGORITHMS`; `hmac-sha256` is read as `HMACSHA256`. Those with a truncated
-            signature, such as `HMACSHA256-128`, need a server that knows them by these names; BIND does not.
+            signature, such as `HMACSHA256-128`, require a server that supports these names; BIND does not.
         source: Where the secret was read, for messages: `the entry secret of Secret dns/tsig`.
 
     Raises:
-        InvalidTsigKey: Something of it is not valid; the message says which key and what, never the secret.
+        InvalidTsigKey: A part is invalid. The message says which key and which part, but never shows the secret.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The server for updates: messages are signed, answers verified, refusals explained."""
+"""A server for dynamic updates: signs messages, verifies responses, explains refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 TransportProtocol: TypeAlias = Literal["TCP", "UDP"]
 
-# A datagram may get lost; adding and removing the same records twice does no harm.
+# Datagrams may get lost, and adding or removing the same records twice does no harm.
 _UDP_ATTEMPTS = 2
 
 # Codes of answers whose content is used.

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from certwright.http.message import Transport
 
 View: TypeAlias = Literal["authoritative", "recursive"]
-"""Whose answers count for a record: the zone's own servers, asked directly, or the resolvers."""
+"""Whose answers count for a record: those of the zone's authoritative servers, or of the resolvers."""
 VIEWS: Final[tuple[View, ...]] = ("authoritative", "recursive")
 
 MAX_CNAME_STEPS = 8
@@ -39,12 +39,12 @@ MAX_NAMESERVERS = 16
 _NOBODYS_LABEL = "_certwright-x"
 # Long enough for one issuance, short enough for a zone that has just moved.
 _ZONE_SECONDS = 60.0
-# Of CAA records the parents of names are kept, which many names share.
+# For CAA records, the parents of names are cached, because many names share them.
 _MAX_CAA_PARENTS = 256
 
 
 class DnsView:
-    """Queries the DNS, and never changes anything or waits for a change; every query has a time-out."""
+    """Queries the DNS. It never changes anything, nor waits for a change, and every query has a timeout."""
 
     def __init__(
         self,
@@ -62,19 +62,19 @@ class DnsView:
         Args:
             resolvers: Recursive resolvers as `host`, `host:port` or `[IPv6]:port`, or as `https://HOST/PATH` for DNS
                 over HTTPS (RFC 8484); None for the system's.
-            authoritative: Asked by `check` in place of the name servers that a zone lists; useful where those
-                cannot be reached from here. Their word is taken without the authoritative-answer flag.
+            authoritative: Servers that `check` queries instead of the name servers that a zone lists, for example if
+                those are unreachable from here. They need not set the authoritative-answer flag.
             timeout: Seconds for one query to one server, over UDP and TCP together.
             nameserver_port: The port of the name servers that zones list.
-            views: By whom `check` must see a record. A resolver remembers for minutes that a record was missing, so
-                resolvers are asked last: once the authoritative servers have it, if these are asked as well.
-            transport: Gives what sends queries over HTTPS; None for a connection for each query.
-            addresses: Where name servers may be that the DNS names, and host names of configured ones lead to; None to
-                allow loopback addresses besides.
+            views: Which servers must have a record for `check`. A resolver caches for minutes that a record is missing,
+                so resolvers are queried last, after the authoritative servers (if included) have it.
+            transport: Returns the transport for queries over HTTPS; None to open a connection for each query.
+            addresses: Allowed addresses of name servers that the DNS names and of configured host names; None to also
+                allow loopback addresses.
 
         Raises:
             InvalidServer: One of the texts is not a server.
-            ValueError: There is no view, or one that is unknown.
+            ValueError: `views` is empty, or has an unknown view.
         """
         self._views = frozenset(views)
         if not self._views or not self._views <= set(VIEWS):
@@ -90,14 +90,14 @@ class DnsView:
         )
 
     async def follow_cname(self, name: str) -> str:
-        """Follow the CNAMEs at a name to where its records belong; a name that does not exist is its own target.
+        """Follow the CNAMEs at a name to the name for its records; a name that does not exist is its own target.
 
-        An alias that only a wildcard makes (`*.apps.example.test CNAME ingress.example.test`) is meant for other
-        things and not followed: a record at the name itself goes before it (RFC 4592).
+        A CNAME that results from a wildcard (`*.apps.example.test CNAME ingress.example.test`) is meant for something
+        else and is not followed: a record at the name itself takes precedence (RFC 4592).
 
         Raises:
-            InvalidName: The name is not a domain name, or is an alias of one that is too long, escapes included.
-            CnameLoop: The aliases come back to themselves or take more than eight steps.
+            InvalidName: The name is not a domain name, or is an alias of one that is too long, including escapes.
+            CnameLoop: The aliases form a loop, or have more than eight steps.
             ResolutionFailed: None of the resolvers answered.
         """
         chain = [normalise(name)]
@@ -129,7 +129,7 @@ class DnsView:
 
         Raises:
             InvalidName: The name is not a domain name.
-            ZoneNotFound: There is none, or it lists no name server.
+            ZoneNotFound: There is no zone, or it lists no name servers.
             ResolutionFailed: None of the resolvers answered.
         """
         name = normalise(name)
@@ -137,7 +137,7 @@ class DnsView:
         return await self._zones.get(apex, lambda: self._zone(apex))
 
     async def find_caa(self, name: str) -> CaaSet | None:
-        """Find the CAA records that apply to a name, or None; see `judge_caa`. Those of parents are kept for a minute.
+        """Find the CAA records that apply to a name, or None; see `judge_caa`. Parents are cached for a minute.
 
         Raises:
             InvalidName: The name is not a domain name.
@@ -153,16 +153,16 @@ class DnsView:
         return await find_caa(bare, ask)
 
     async def check(self, records: Sequence[TxtRecord]) -> tuple[Propagation, ...]:
-        """Query every server of the views for the records, once, all of a view in parallel.
+        """Query every server of the views once for the records; the servers of a view are queried in parallel.
 
         Authoritative servers are queried directly, because a resolver may have cached an answer from before the record
         existed.
 
         Args:
-            records: The records; for several values at one name, each server is asked once.
+            records: The records; for several values at one name, each server is queried once.
 
         Returns:
-            One for each record, in their order. What failed is told in it, not raised.
+            One result for each record, in order. Failures are part of the result, not raised.
         """
         both = len(self._views) > 1
         seen = await (self._ask_authoritative if "authoritative" in self._views else self._ask_resolvers)(records)
@@ -216,7 +216,7 @@ class DnsView:
         failures = [result for result in found if isinstance(result, BaseException)]
         if failures and (len(failures) == len(found) or not all(isinstance(one, DnsError) for one in failures)):
             raise failures[0]
-        # One name server whose name leads nowhere leaves the others; the CA's resolver asks those, too.
+        # If the name of one name server does not resolve, the others count; the CA's resolver uses them as well.
         known = {
             host: addresses if not isinstance(addresses, BaseException) else ()
             for host, addresses in zip(hosts, found, strict=True)

@@ -1,7 +1,7 @@
-"""DNS messages as they come: measured before they are parsed, because a short one may be a lot of work.
+"""Parsing untrusted DNS messages: they are measured first, because a short one may take long to parse.
 
 With compression (RFC 1035 section 4.1.4) two octets stand for a name of up to 127 labels, and 64 KiB for half a million
-of them: thirteen seconds for dnspython. What is measured here is the work, in one pass that allocates nothing.
+of them: thirteen seconds for dnspython. This module measures the work, in one pass that allocates nothing.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ import dns.rdatatype
 from certwright.dns.errors import DnsError
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024
-"""Of an answer: two hundred TXT values of the length that ACME uses. UDP has 512 without EDNS, which we do not send."""
+"""The maximum size of an answer: two hundred TXT values of ACME's length. (UDP without EDNS has 512 bytes.)"""
 MAX_RECORDS: Final = 256
-"""Of all sections together."""
+"""The maximum number of records in all sections together."""
 MAX_LABELS: Final = 4096
-"""Of all names together, those that compression stands for included: 50 ms of CPU."""
+"""The maximum number of labels, including those that compression stands for: 50 ms of CPU."""
 REMEDY: Final = " (remove values at the name that nobody needs any more)"
 EASY_LABELS: Final = 256
-"""What has no more is parsed without leaving the event loop: 3 ms at most."""
+"""A message with no more labels than this is parsed on the event loop, which takes 3 ms at most."""
 _MAX_NAME_LABELS: Final = 127
 _MAX_JUMPS: Final = 16
 
@@ -58,25 +58,25 @@ _NAMELESS: Final = frozenset(
 
 
 class LaboriousMessage(DnsError):
-    """A DNS message is damaged, or more work to parse than any answer to our questions can be. Says in what way."""
+    """A DNS message is damaged, or takes more work to parse than any legitimate answer. The message says why."""
 
 
 def too_long(number: int) -> str:
-    """Return how a message of so many bytes is described."""
+    """Return a description of a message that is too long."""
     return f"of {number} bytes; the limit is {MAX_MESSAGE_BYTES}{REMEDY}"
 
 
 PARSING_FAILURES: Final = (dns.exception.DNSException, LaboriousMessage)
-"""What `parse` raises."""
+"""The exceptions that `parse` raises."""
 
 
 @dataclass(frozen=True)
 class Measure:
-    """How much there is to parse.
+    """The work of parsing a message.
 
     Attributes:
-        records: In all sections together.
-        labels: In all names, those that compression stands for included; an upper bound.
+        records: The number of records in all sections.
+        labels: An upper bound of the number of labels, including those that compression stands for.
     """
 
     records: int
@@ -84,15 +84,15 @@ class Measure:
 
     @property
     def is_easy(self) -> bool:
-        """Whether the event loop may wait for it."""
+        """Whether it may be parsed on the event loop."""
         return self.labels <= EASY_LABELS
 
 
 def measure(wire: bytes) -> Measure:
-    """Say how much work a message is.
+    """Measure how much work a message is to parse.
 
     Args:
-        wire: The message, without the length that TCP puts in front.
+        wire: The message, without the length prefix of TCP.
 
     Raises:
         LaboriousMessage: It has more than 16 KiB, 256 records or 4,096 labels, or its structure is damaged.
@@ -146,7 +146,7 @@ class _Walk:
             for _ in range(number if length else 0):
                 place = self._name(place)
         elif rdtype not in _NAMELESS:
-            # A list of compressed names, for all we know.
+            # This may be a list of compressed names.
             self._count(length // 2 * _MAX_NAME_LABELS)
         return end
 
@@ -177,7 +177,7 @@ class _Walk:
 async def parse(
     wire: bytes, question: dns.message.Message, *, raise_on_truncation: bool = False
 ) -> dns.message.Message:
-    """Parse an answer, which may be hostile; what takes long is parsed in a thread. Raises `PARSING_FAILURES`."""
+    """Parse an untrusted answer, in a thread if that takes long. Raises `PARSING_FAILURES`."""
     parsing = partial(
         dns.message.from_wire,
         wire,
@@ -188,5 +188,5 @@ async def parse(
     try:
         return parsing() if measure(wire).is_easy else await asyncio.to_thread(parsing)
     except (ValueError, struct.error, LookupError, AttributeError, TypeError) as error:
-        # What dnspython's parsers of single types raise beside errors of its own.
+        # dnspython's parsers for single types raise these in addition to its own errors.
         raise dns.exception.FormError from error

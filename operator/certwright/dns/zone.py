@@ -1,4 +1,4 @@
-"""The zone walk: from a name upward to the SOA record of its zone (RFC 1034 section 4.2)."""
+"""Find the zone of a name, by searching upward for an SOA record (RFC 1034 section 4.2)."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Zone:
     Attributes:
         name: The name of the zone, as in `TxtRecord.name`.
         nameservers: Every address of its name servers.
-        unresolved: Host names of name servers that have no address.
-        refused: Those that only have addresses that nobody connects to, each with the reason.
+        unresolved: Host names of name servers without an address.
+        refused: Host names of name servers that have only refused addresses, each with the reason.
     """
 
     name: str
@@ -40,14 +40,14 @@ class Zone:
 async def find_apex(name: str, ask: Callable[[str, str], Awaitable[dns.message.Message]]) -> str:
     """Find the name of the zone that contains a name; the name itself need not exist.
 
-    Mostly one question: servers put the SOA of the zone beside "there is no such name" (RFC 2308).
+    This usually takes one query, because servers add the SOA of the zone to negative answers (RFC 2308).
 
     Args:
         name: The name.
-        ask: Asks for a name and a record type, and raises for answers other than NOERROR and NXDOMAIN.
+        ask: Queries a name and a record type, and raises for answers other than NOERROR and NXDOMAIN.
 
     Raises:
-        ZoneNotFound: There is none below the root.
+        ZoneNotFound: No zone below the root contains the name.
     """
     for candidate in self_and_parents(name):
         answer = await ask(candidate, "SOA")
@@ -55,7 +55,7 @@ async def find_apex(name: str, ask: Callable[[str, str], Awaitable[dns.message.M
         if apex:
             return apex
         if _is_referral(answer):
-            # Going on upward would end in the parent's zone, where the record would never be seen.
+            # Searching further upward would end in the parent's zone, where the record would never be visible.
             raise _not_found(name, f"the zone that contains {candidate} is delegated to servers that were not asked")
     raise _not_found(name, "there is no SOA record at it or above it")
 
@@ -63,7 +63,7 @@ async def find_apex(name: str, ask: Callable[[str, str], Awaitable[dns.message.M
 def _apex_in(answer: dns.message.Message, candidate: dns.name.Name) -> str | None:
     for rrset in (*answer.answer, *answer.authority):
         if rrset.rdtype in (dns.rdatatype.CNAME, dns.rdatatype.DNAME):
-            # What else is in the answer is about the zone of the target.
+            # The rest of the answer is about the target's zone.
             return None
         if rrset.rdtype == dns.rdatatype.SOA and candidate.is_subdomain(rrset.name) and rrset.name != dns.name.root:
             return to_text(rrset.name)
