@@ -452,6 +452,7 @@ async def test_the_program_of_the_pod_answers_by_tls(unused_tcp_port: int) -> No
         assert b"answering for 1 challenges" in await program.stdout.readline()
         [seen] = await check(unused_tcp_port).look([ADDRESS])
         assert seen.complete, seen.seen
+        assert await program.stdout.readline() == b"200 127.0.0.1\n"
     finally:
         program.terminate()
         assert await program.wait() == 128 + 15

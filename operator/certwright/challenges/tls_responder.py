@@ -14,6 +14,7 @@ from collections import OrderedDict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from weakref import WeakKeyDictionary
 
 from certwright.acme import ACME_TLS_1, Identifier, validation_certificate
 from certwright.challenges.tls_handshake import shake_hands
@@ -39,7 +40,7 @@ class TlsResponder:
 
     Args:
         look_up: Returns the identifier and the key authorization for a server name, or None; called for each handshake.
-        on_answer: Told of every connection: the server name, and whether acme-tls/1 was negotiated.
+        on_answer: Told of every handshake: the domain or IP address, and whether acme-tls/1 was negotiated.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class TlsResponder:
         self._look_up = look_up
         self._on_answer = on_answer or (lambda _name, _negotiated: None)
         self._contexts: OrderedDict[tuple[str, str], ssl.SSLContext] = OrderedDict()
+        self._names: WeakKeyDictionary[ssl.SSLObject, str] = WeakKeyDictionary()
         self._front = tls_context()
         self._front.sni_callback = self._choose
         self._server = BoundedServer(self._answer, lambda: Bounds(MAX_CONNECTIONS, SECONDS))
@@ -83,12 +85,13 @@ class TlsResponder:
         while len(self._contexts) > MAX_KEPT:
             self._contexts.popitem(last=False)
         connection.context = context
+        self._names[connection] = found[0]
         return None
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         # The handshake is all there is to it (RFC 8737 section 3).
         tls = await shake_hands(reader, writer, self._front)
-        self._on_answer(tls.server_hostname or "", tls.selected_alpn_protocol() == ACME_TLS_1)
+        self._on_answer(self._names.get(tls, ""), tls.selected_alpn_protocol() == ACME_TLS_1)
 
 
 @cache
