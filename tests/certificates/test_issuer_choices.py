@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.acme import ConnectionFailed, NoSuchChain
+from certwright.challenges.errors import PersistentRecordMissing
 from tests.fakes.operator import SERVER
 
 from .bench import CA, Bench
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Build, FakeKubeApi
 
 DNS01 = {"dns01": {"rfc2136": {"nameserver": "127.0.0.1:53"}}}
+PERSIST = {"dns01": {"challengeType": "dns-persist-01"}}
 HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
 MOVED = "https://ca.example.test/v2/directory"
 
@@ -38,10 +40,15 @@ def solved_by(bench: Bench, *solvers: dict[str, Any]) -> list[str]:
     async def nothing(_names: list[str]) -> None:
         pass
 
+    async def missing(_names: list[str]) -> None:
+        raise PersistentRecordMissing("Publish this record.")
+
     async def make(_issuer: Any, solver: Any, _certificate: Any) -> Any:
-        made.append("dns-01" if solver.dns01 is not None else "http-01")
-        if solver.dns01 is not None:
+        made.append(solver.challenge_type)
+        if solver.challenge_type == "dns-01":
             return bench.dns
+        if solver.persistent is not None:
+            return SimpleNamespace(challenge_type="dns-persist-01", place=nowhere, expect=missing)
         return SimpleNamespace(challenge_type="http-01", place=nowhere, expect=nothing)
 
     bench.solver = make  # type: ignore[method-assign]
@@ -88,6 +95,39 @@ async def test_the_challenges_that_a_ca_offers_are_learnt_from_orders(bench: Ben
     bench.write()
     await bench.run()
     assert bench.registry.challenges(CA) == {"dns-01"}
+
+
+async def test_no_permanent_record_is_waited_for_once_the_ca_is_known_not_to_look_at_it(bench: Bench) -> None:
+    solved_by(bench, PERSIST, DNS01)
+    bench.write()
+    await bench.run(30)
+    assert bench.condition().reason == "PersistentRecordMissing", "nothing is known of the CA"
+    bench.registry.remember_challenges(CA, SERVER, ["dns-01", "http-01"])
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert len(bench.ca.orders) == 1
+
+
+@pytest.mark.parametrize(
+    ("solvers", "known"), [((PERSIST,), ["dns-01"]), ((PERSIST, DNS01), ["dns-01", "dns-persist-01"])]
+)
+async def test_a_permanent_record_is_waited_for_where_nothing_else_would_do_or_the_ca_looks_at_it(
+    bench: Bench, solvers: Any, known: list[str]
+) -> None:
+    solved_by(bench, *solvers)
+    bench.registry.remember_challenges(CA, SERVER, known)
+    bench.write()
+    await bench.run(30)
+    assert bench.condition().reason == "PersistentRecordMissing"
+    assert bench.ca.orders == {}
+
+
+async def test_what_a_former_ca_of_an_issuer_has_offered_says_nothing_of_the_present_one(bench: Bench) -> None:
+    bench.registry.remember_challenges(CA, SERVER, ["dns-01"])
+    bench.registry.remember_challenges(CA, SERVER, ["http-01"])
+    assert bench.registry.challenges(CA) == {"dns-01", "http-01"}
+    bench.registry.remember_challenges(CA, MOVED, ["dns-persist-01"])
+    assert bench.registry.challenges(CA) == {"dns-persist-01"}
 
 
 def prefer(bench: Bench, answer: Any) -> list[str]:

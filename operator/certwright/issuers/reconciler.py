@@ -669,6 +669,8 @@ class IssuerReconciler:
         budget = AccountBudget(self._budgets.of(Authority.of(issuer.spec.acme), issuer.spec.acme), " ".join(of_account))
         budget.ca.restore(budget.account, _usage(issuer))
         self._loads[key] = self._loads.get(key, 0) + 1
+        offers = account.status.offers or CaOffer()
+        self._registry.remember_challenges(key, issuer.spec.acme.server, offers.challenges)
         self._registry.set_ready(
             ReadyIssuer(
                 key=key,

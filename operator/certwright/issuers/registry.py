@@ -137,6 +137,7 @@ class IssuerRegistry:
         self._loaded: dict[Key, LoadedIssuer] = {}
         self._views: dict[Key, IssuerView] = {}
         self._challenges: dict[Key, frozenset[str]] = {}
+        self._servers: dict[Key, str] = {}
 
     def learn_challenges(self, key: Key, types: Iterable[str]) -> None:
         """Note which challenge types an issuer's CA offers; its status shows them at its next look."""
@@ -144,8 +145,15 @@ class IssuerRegistry:
         new = sorted(one for one in set(types) - known if len(one) <= MAX_TYPE)
         self._challenges[key] = known | set(new[: MAX_TYPES - len(known)])
 
+    def remember_challenges(self, key: Key, server: str, types: Iterable[str]) -> None:
+        """Note what a CA has offered according to a status; forget what another CA of the issuer has."""
+        if self._servers.get(key) != server:
+            self._challenges.pop(key, None)
+        self._servers[key] = server
+        self.learn_challenges(key, types)
+
     def challenges(self, key: Key) -> frozenset[str]:
-        """Return the challenge types that an issuer's CA has offered since the operator started."""
+        """Return the challenge types that an issuer's CA has offered so far, as far as that is known."""
         return self._challenges.get(key, frozenset())
 
     def view(self, key: Key) -> IssuerView:
@@ -201,6 +209,7 @@ class IssuerRegistry:
         message = f"{key} does not exist. Create it, or correct spec.issuerRef."
         self._views[key] = IssuerView("missing", message, self._since(key))
         self._challenges.pop(key, None)
+        self._servers.pop(key, None)
 
     def sharing(self, account_url: str) -> tuple[ReadyIssuer, ...]:
         """The issuers that use an account."""

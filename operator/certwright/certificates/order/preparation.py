@@ -13,8 +13,10 @@ from certwright.acme import AcmeError, OrderFailed, key_authorization
 from certwright.acme.validation import Review
 from certwright.certificates.order.authorizations import find_challenge, offered_types, pending
 from certwright.certificates.order.responses import presenters_for
+from certwright.challenges.persistent_record import DnsPersist01Presenter
 from certwright.concurrency import gather_all
 from certwright.failures import IssuanceError
+from certwright.issuers.solver_choice import choose_solver
 from certwright.runtime.aside import aside_if_slow
 
 if TYPE_CHECKING:
@@ -69,10 +71,25 @@ async def prepare(observation: Observation, tools: Tools, names: Collection[str]
         KubeError: The API server cannot be asked.
     """
     async with aside_if_slow():
-        presenters = await presenters_for(observation, tools, names)
+        presenters = await presenters_for(
+            observation, tools, names, types=_instead_of_lasting(observation, tools, names)
+        )
         found = await gather_all(presenters[name].place(name) for name in names)
         await _expect({name: presenters[name] for name in names})
     return Preparation(presenters, dict(zip(names, found, strict=True)))
+
+
+def _instead_of_lasting(observation: Observation, tools: Tools, names: Iterable[str]) -> dict[str, frozenset[str]]:
+    """Return the types to choose from for names whose best solver waits for records that the CA does not look at.
+
+    Permanent records have to be there before an order, and only an order shows what the CA offers. Where no order was
+    placed yet, nothing is known, and the best solver is chosen.
+    """
+    issuer, labels = observation.ready_issuer, observation.certificate.metadata.labels
+    known = tools.registry.challenges(issuer.key)
+    if not known or DnsPersist01Presenter.challenge_type in known:
+        return {}
+    return {name: known for name in names if choose_solver(issuer.spec.solvers, name, labels).persistent is not None}
 
 
 async def _expect(presenters: Mapping[str, Presenter]) -> None:
