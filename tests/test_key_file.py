@@ -166,3 +166,70 @@ def test_the_numbers_of_a_real_key_pass() -> None:
     found = read_private_key(pem("RSA PRIVATE KEY", integers(*rsa_numbers(NUMBERS))))
     assert found.public_key() == RSA.public_key()
     prove(found)
+
+
+CERTIFICATE = b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
+
+
+def pem_of(key: PrivateKey, password: bytes | None = None, *, traditional: bool = False) -> bytes:
+    form = serialization.PrivateFormat.TraditionalOpenSSL if traditional else serialization.PrivateFormat.PKCS8
+    encryption = serialization.NoEncryption() if password is None else serialization.BestAvailableEncryption(password)
+    return key.private_bytes(serialization.Encoding.PEM, form, encryption)
+
+
+KEY = ec.generate_private_key(ec.SECP256R1())
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (CERTIFICATE, "there is a certificate in its place"),
+        (CERTIFICATE.replace(b"CERTIFICATE", b"CERTIFICATE REQUEST"), "a certificate request in its place"),
+        (CERTIFICATE.replace(b"CERTIFICATE", b"PUBLIC KEY"), "there is a public key in its place"),
+        (CERTIFICATE.replace(b"CERTIFICATE", b"OPENSSH PRIVATE KEY"), "it is in the format of OpenSSH"),
+        (b'{"kty": "EC", "d": "secret"}', "it is a JSON Web Key; convert it to PEM"),
+        (base64.b64encode(pem_of(KEY)), "it was encoded in base64 once too often"),
+        (base64.encodebytes(pem_of(KEY)), "it was encoded in base64 once too often"),
+        (pem_of(KEY).decode().encode("utf-16"), "it is UTF-16; save it as plain text"),
+        (base64.b64decode(b"".join(pem_of(KEY).splitlines()[1:-1])), "it is DER; convert it to PEM"),
+        (pem_of(KEY).partition(b"-----END")[0], "its END line is missing"),
+        (pem_of(KEY).replace(b"\n", b"\\n"), "it is not PEM, or it is damaged"),
+        (b" \n", "it is not PEM, or it is damaged"),
+        (b"/etc/letsencrypt/accounts/private_key.json", "it is not PEM, or it is damaged"),
+    ],
+)
+def test_what_people_take_for_a_private_key_is_called_by_its_name(content: bytes, said: str) -> None:
+    with pytest.raises(UnreadableKey) as caught:
+        read_private_key(content)
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("traditional", [False, True])
+def test_an_encrypted_key_is_called_encrypted_in_both_forms(*, traditional: bool) -> None:
+    with pytest.raises(UnreadableKey, match="is encrypted: store it without a passphrase"):
+        read_private_key(pem_of(KEY, b"passphrase", traditional=traditional))
+
+
+def test_of_two_different_keys_none_is_chosen() -> None:
+    two = pem_of(KEY) + pem_of(ec.generate_private_key(ec.SECP256R1()))
+    with pytest.raises(UnreadableKey, match="is one of 2 keys in one place"):
+        read_private_key(two)
+    assert read_private_key(pem_of(KEY) + CERTIFICATE + pem_of(KEY)).public_key() == KEY.public_key()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"-----BEGIN PRIVATE KEY-----" * 600,
+        b"-----BEGIN PRIVATE KEY-----Proc-Type:" * 430,
+        b"-----BEGIN RSA PRIVATE KEY-----" + b"Proc-Type:\n" * 1400,
+        b"-----BEGIN RSA PRIVATE KEY-----" + b" \n" * 8000,
+        b"-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----\n" * 300,
+    ],
+)
+def test_many_beginnings_are_read_in_no_time(content: bytes) -> None:
+    started = time.process_time()
+    with pytest.raises(UnreadableKey):
+        read_private_key(content[: 16 * 1024])
+    assert time.process_time() - started < 2.0, "a few milliseconds; what grows with the square takes longer"

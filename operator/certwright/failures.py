@@ -251,6 +251,8 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
                 return Failure("OrderGone", message, "order", not_before)
             by_name = {name: str(problem) for name, problem in error.problem.by_identifier.items()}
             kind: FailureKind = "transient" if error.temporary else "attempt"
+            if isinstance(error, acme.InvalidContact):
+                message += ". Correct the issuer's spec.acme.email, or leave it out"
             return Failure(_ACME_REASONS.get(type(error), "CARefused"), message, kind, not_before, by_name)
         case acme.UntrustedServer():
             where = " in the issuer's spec.acme.caBundle" if message.endswith("CA bundle") else ""

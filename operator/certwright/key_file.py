@@ -30,8 +30,19 @@ _MAX_EXPONENT_BITS: Final = 64
 _MAX_UNBALANCE_BITS: Final = 32
 
 _BLOCK: Final = re.compile(
-    rb"-----BEGIN (?P<label>(?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----(?P<body>[^-]*)-----END (?P=label)-----"
+    rb"-----BEGIN (?P<label>(?:RSA |EC |ENCRYPTED )?PRIVATE KEY)-----"
+    # RFC 1421 headers, which only encrypted keys have.
+    rb"(?P<head>\s*(?:(?:Proc-Type|DEK-Info):[^\n]{0,200}\n\s*){1,4})?"
+    rb"(?P<body>[^-]*)-----END (?P=label)-----"
 )
+_OTHERS: Final[tuple[tuple[bytes, str], ...]] = (
+    (b"-----BEGIN CERTIFICATE REQUEST-----", "there is a certificate request in its place"),
+    (b"-----BEGIN CERTIFICATE-----", "there is a certificate in its place"),
+    (b"PUBLIC KEY-----", "there is a public key in its place"),
+    (b"-----BEGIN OPENSSH PRIVATE KEY-----", "it is in the format of OpenSSH; convert it to PKCS #8"),
+)
+"""What people take for a private key, and how it begins."""
+_DAMAGED: Final = "it is not PEM, or it is damaged"
 _RSA_ENCRYPTION: Final = bytes.fromhex("2a864886f70d010101")
 _RSA_PSS: Final = bytes.fromhex("2a864886f70d01010a")
 _EC_PUBLIC_KEY: Final = bytes.fromhex("2a8648ce3d0201")
@@ -62,15 +73,18 @@ def read_private_key(pem: bytes) -> PrivateKey:
         pem: At most 16 KiB. Blocks of other kinds are skipped.
 
     Raises:
-        UnreadableKey: It is no such key, damaged, encrypted, of another kind, or its modulus is longer than 8192 bits.
+        UnreadableKey: It is no such key, damaged, encrypted, of another kind, or its modulus is longer than 8192 bits;
+            or there are different keys, of which nothing tells the right one.
     """
     if len(pem) > MAX_KEY_BYTES:
         raise UnreadableKey(f"is {len(pem)} bytes long; the limit is {MAX_KEY_BYTES}")
-    block = _BLOCK.search(pem)
-    if block is None:
-        raise UnreadableKey("cannot be read: it is not PEM, or it is damaged")
-    label, body = block["label"], block["body"]
-    if label.startswith(b"ENCRYPTED") or b"ENCRYPTED" in body:
+    blocks = list(_BLOCK.finditer(pem))
+    if not blocks:
+        raise UnreadableKey(f"cannot be read: {_in_its_place(pem)}")
+    if (count := len({b"".join(block["body"].split()) for block in blocks})) > 1:
+        raise UnreadableKey(f"is one of {count} keys in one place: leave only the right one there")
+    label, body = blocks[0]["label"], blocks[0]["body"]
+    if label.startswith(b"ENCRYPTED") or b"ENCRYPTED" in body or blocks[0]["head"]:
         raise UnreadableKey("is encrypted: store it without a passphrase")
     try:
         der = base64.b64decode(b"".join(body.split()), validate=True)
@@ -83,7 +97,32 @@ def read_private_key(pem: bytes) -> PrivateKey:
         raise
     except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm, InternalError):
         # The library's own text may quote what it could not parse.
-        raise UnreadableKey("cannot be read: it is not PEM, or it is damaged") from None
+        raise UnreadableKey(f"cannot be read: {_DAMAGED}") from None
+
+
+def _in_its_place(content: bytes) -> str:
+    """Say what is there instead of a private key in PEM, as far as that can be told; nothing of it is quoted."""
+    for beginning, said in _OTHERS:
+        if beginning in content:
+            return said
+    if b"PRIVATE KEY-----" in content:
+        return "its END line is missing" if b"-----END " not in content else _DAMAGED
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "it is UTF-16; save it as plain text"
+    if content[:1] == b"0" and not content.isascii():
+        return "it is DER; convert it to PEM"
+    if content.lstrip().startswith(b"{") and b'"kty"' in content:
+        return "it is a JSON Web Key; convert it to PEM"
+    if _is_base64_of_pem(content):
+        return "it was encoded in base64 once too often; a Secret takes PEM in stringData, or its base64 in data"
+    return _DAMAGED
+
+
+def _is_base64_of_pem(content: bytes) -> bool:
+    try:
+        return base64.b64decode(b"".join(content.split())[:40], validate=True).startswith(b"-----BEGIN ")
+    except (ValueError, binascii.Error):
+        return False
 
 
 def prove(key: PrivateKey) -> None:

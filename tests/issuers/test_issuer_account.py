@@ -76,8 +76,11 @@ def ready_issuer(bench: Bench, key: Key = CA) -> ReadyIssuer:
         base64.urlsafe_b64encode(MAC).rstrip(b"="),
         base64.b64encode(MAC),
         base64.b64encode(MAC).rstrip(b"=") + b"\n",
+        base64.b64encode(MAC)[:20] + b"\r\n    " + base64.b64encode(MAC)[20:],
+        b"\xef\xbb\xbf" + base64.b64encode(MAC) + b"\xc2\xa0\xe2\x80\x8b",
+        b'"' + base64.b64encode(MAC) + b'"\n',
     ],
-    ids=["base64url", "without padding", "base64", "with a line end"],
+    ids=["base64url", "without padding", "base64", "with a line end", "indented lines", "invisible marks", "quoted"],
 )
 async def test_an_account_is_bound_with_the_key_in_any_form_that_cas_show(bound: Bench, text: bytes) -> None:
     bound.cluster.put_secret("shop", "eab", {"mac": text})
@@ -126,6 +129,45 @@ async def test_a_wrong_key_is_told_and_never_shown_and_its_correction_is_taken_u
     bound.now += dt.timedelta(seconds=pause)
     await bound.reconciler.reconcile(CA)
     assert bound.ready() == ("True", "AccountRegistered")
+
+
+async def test_a_key_that_was_encoded_twice_is_suspected_of_it(bound: Bench) -> None:
+    bound.cluster.put_secret("shop", "eab", {"mac": base64.b64encode(base64.b64encode(MAC))})
+    bound.write(externalAccountBinding=EAB)
+    await bound.reconciler.reconcile(CA)
+    assert bound.ready() == ("False", "ExternalAccountRefused")
+    assert "encoded in base64 once too often" in message(bound)
+
+
+@pytest.mark.parametrize("kind", ["malformed", "unauthorized"])
+async def test_a_ca_that_wants_no_binding_and_refuses_it_is_told_apart(bench: Bench, kind: str) -> None:
+    bench.cluster.put_secret("shop", "eab", {"mac": base64.b64encode(MAC)})
+    bench.ca.unheard["/newAccount"] = lambda: bench.ca.problem(kind, 400)
+    bench.write(externalAccountBinding=EAB)
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "ExternalAccountRefused")
+    assert "if it does not, remove externalAccountBinding" in message(bench)
+    bench.ca.unheard.clear()
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("True", "AccountRegistered")
+
+
+async def test_a_secret_of_a_binding_that_is_taken_away_or_changed_later_disturbs_nobody(bound: Bench) -> None:
+    bound.cluster.put_secret("shop", "eab", {"mac": base64.b64encode(MAC)})
+    bound.write(externalAccountBinding=EAB)
+    await bound.reconciler.reconcile(CA)
+    for is_gone in (False, True):
+        bound.cluster.put_secret("shop", "eab", {"mac": b"!"})
+        if is_gone:
+            del bound.cluster.secrets["shop", "eab"]
+        bound.now += KEY_INTERVAL
+        await bound.reconciler.reconcile(CA)
+        assert bound.ready() == ("True", "AccountRegistered")
+    bound.write(externalAccountBinding=EAB, email="ops@example.test")
+    await bound.reconciler.reconcile(CA)
+    assert bound.ready() == ("True", "AccountRegistered"), "it is needed for a registration only"
+    assert len(bound.ca.accounts) == 1
 
 
 async def test_a_wrong_binding_is_not_taken_for_a_closed_account(bound: Bench) -> None:
@@ -309,6 +351,30 @@ async def test_an_imported_key_that_the_ca_does_not_know_registers_nothing(bench
     await bench.reconciler.reconcile(CA)
     assert ready_issuer(bench).account_url == url
     assert bench.ca.asked(url.removeprefix(ORIGIN)) == [{"contact": ["mailto:ops@example.test"]}]
+
+
+@pytest.mark.parametrize("kind", ["badPublicKey", "badSignatureAlgorithm"])
+@pytest.mark.parametrize("only_existing", [False, True])
+async def test_a_kind_of_key_that_the_ca_does_not_take_is_told_with_its_secret(
+    bench: Bench, kind: str, *, only_existing: bool
+) -> None:
+    bench.cluster.put_key("shop", AccountKey.generate("EdDSA"))
+    bench.ca.unheard["/newAccount"] = lambda: bench.ca.problem(kind, 400)
+    bench.write(onlyReturnExisting=only_existing)
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "AccountKeyUnusable")
+    assert "does not accept the account key in Secret shop/account" in message(bench)
+    assert "accountKeyAlgorithm" in message(bench)
+
+
+async def test_advice_about_a_key_that_cannot_be_read_destroys_nothing(bench: Bench) -> None:
+    """It may be the only copy, and have a line too few."""
+    bench.cluster.put_secret("shop", "account", {"tls.key": b"-----BEGIN PRIVATE KEY-----\nAAAA"})
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "AccountKeyUnusable")
+    assert "its END line is missing" in message(bench)
+    assert "delete" not in message(bench)
 
 
 async def test_a_directory_that_moved_at_the_same_ca_keeps_the_account_and_the_certificates(bench: Bench) -> None:

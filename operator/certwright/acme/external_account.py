@@ -20,6 +20,12 @@ MacAlgorithm: TypeAlias = Literal["HS256", "HS384", "HS512"]
 # Both alphabets are in use, and no character means different things in them.
 _TO_BASE64URL: Final = str.maketrans("+/", "-_")
 
+# Byte order marks and the like, which come with what is copied from a page.
+_INVISIBLE: Final = dict.fromkeys(map(ord, "\ufeff\u200b\u200c\u200d\u2060"))
+
+_LEAST_RANDOM: Final = 16
+"""Bytes: so many random ones are not all printable ASCII by chance (once in 10 million)."""
+
 _DIGESTS: Final = {"HS256": hashlib.sha256, "HS384": hashlib.sha384, "HS512": hashlib.sha512}
 
 
@@ -45,10 +51,13 @@ class ExternalAccountBinding:
     def from_text(cls, key_id: str, text: str, algorithm: MacAlgorithm = "HS256") -> ExternalAccountBinding:
         """Parse the MAC key as CAs show it: base64url or base64, with or without padding, perhaps in lines.
 
+        White space around lines, quotes, and marks that no editor shows are left out.
+
         Raises:
             InvalidExternalAccountKey: It is neither. The message does not quote it.
         """
-        compact = "".join(text.strip().splitlines()).rstrip("=").translate(_TO_BASE64URL)
+        shown = "".join(line.strip() for line in text.translate(_INVISIBLE).splitlines())
+        compact = shown.strip("\"'").rstrip("=").translate(_TO_BASE64URL)
         try:
             return cls(key_id, base64url.decode(compact), algorithm)
         except ValueError:
@@ -56,6 +65,11 @@ class ExternalAccountBinding:
                 f"The key of the external account binding {key_id!r} is neither base64url nor base64; copy it as the CA"
                 " shows it"
             ) from None
+
+    @property
+    def is_text(self) -> bool:
+        """Whether the decoded key is text, as if it had been encoded twice, or were no key at all."""
+        return len(self.mac_key) >= _LEAST_RANDOM and self.mac_key.isascii() and self.mac_key.decode().isprintable()
 
     def bind(self, key: AccountKey, *, url: str) -> dict[str, str]:
         """Return the member `externalAccountBinding` of a newAccount request that goes to this URL."""

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final
 from certwright.acme import (
     AccountDoesNotExist,
     AccountStatus,
+    BadPublicKey,
+    BadSignatureAlgorithm,
     Client,
     ExternalAccountBinding,
     ExternalAccountRequired,
@@ -197,9 +199,12 @@ class AccountLoader:
         self, client: Client, contact: tuple[str, ...], directory: Directory, was: AcmeIssuerStatus | None
     ) -> Terms:
         """Return the terms that the account agreed to."""
-        account = await self._find(client, directory)
-        if account is None:
-            account = await self._register(client, contact, directory)
+        try:
+            account = await self._find(client, directory)
+            if account is None:
+                account = await self._register(client, contact, directory)
+        except (BadPublicKey, BadSignatureAlgorithm) as error:
+            raise self._key_refused(error) from error
         if account.status != AccountStatus.VALID:
             raise self._closed(f"The account {account.url} is {account.status.value}")
         if account.created:
@@ -249,14 +254,14 @@ class AccountLoader:
         except ExternalAccountRequired as error:
             if binding is None:
                 raise self._unbound(directory) from error
-            raise self._binding_refused(error) from error
+            raise self._binding_refused(error, binding, directory) from error
         except Unauthorized as error:
             if binding is not None:
-                raise self._binding_refused(error) from error
+                raise self._binding_refused(error, binding, directory) from error
             raise self._closed(str(error)) from error
         except ProblemError as error:
             if binding is not None and is_about_the_signature(error):
-                raise self._binding_refused(error) from error
+                raise self._binding_refused(error, binding, directory) from error
             raise
 
     async def _binding(self, directory: Directory) -> ExternalAccountBinding | None:
@@ -270,7 +275,7 @@ class AccountLoader:
         where = "spec.acme.externalAccountBinding.keySecretRef"
         key = await self.secrets.entry(reference.name, reference.key, where=where, what="key that the CA gave you")
         try:
-            return ExternalAccountBinding.from_text(wanted.key_id, key.decode("ascii", "replace"), wanted.key_algorithm)
+            return ExternalAccountBinding.from_text(wanted.key_id, key.decode("utf-8", "replace"), wanted.key_algorithm)
         except InvalidExternalAccountKey as error:
             raise IssuanceError(
                 "ExternalAccountKeyUnusable",
@@ -285,16 +290,35 @@ class AccountLoader:
             "from the CA, and set spec.acme.externalAccountBinding.",
         )
 
-    def _binding_refused(self, error: ProblemError) -> IssuanceError:
+    def _binding_refused(
+        self, error: ProblemError, binding: ExternalAccountBinding, directory: Directory
+    ) -> IssuanceError:
         wanted = self.spec.external_account_binding
         if wanted is None:
             raise AssertionError("nothing was bound")
         reference = wanted.key_secret_ref
+        twice = (
+            " The entry decodes to text: perhaps it was encoded in base64 once too often." if binding.is_text else ""
+        )
+        unasked = (
+            ""
+            if directory.meta.external_account_required
+            else " The CA's directory does not say that it requires a binding: if it does not, remove "
+            "externalAccountBinding."
+        )
         return IssuanceError(
             "ExternalAccountRefused",
             f"The CA refused the external account binding: {error}. Compare keyID, the entry {reference.key} of Secret "
-            f"{self.secrets.namespace}/{reference.name}, and keyAlgorithm with what the CA gave you. Some CAs let a "
-            "key be used only once.",
+            f"{self.secrets.namespace}/{reference.name}, and keyAlgorithm with what the CA gave you.{twice} Some CAs "
+            f"let a key be used only once.{unasked}",
+        )
+
+    def _key_refused(self, error: ProblemError) -> IssuanceError:
+        return IssuanceError(
+            "AccountKeyUnusable",
+            f"The CA does not accept the account key in Secret {self.secrets.namespace}/{self.keys.name}: {error}. For "
+            "a new account with another kind of key set accountKeyAlgorithm, such as ES256 or RS256, and name another "
+            "Secret in privateKeySecretRef.",
         )
 
 

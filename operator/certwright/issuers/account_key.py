@@ -164,7 +164,8 @@ async def _key_in(
     except (EntryTooLarge, AcmeError) as error:
         place = f"The entry {entry} of Secret {namespace}/{reference.name} cannot be used: {error}"
         remedy = (
-            "Put the account's private key there, or delete the Secret to register a new account."
+            "Put the account's private key there, unencrypted and in PEM. For a new account name another Secret in "
+            "privateKeySecretRef."
             if entry == reference.key
             else "It is from a rotation of the account key: restore it, or remove the entry."
         )
