@@ -16,10 +16,10 @@ from certwright.certificates.secret.facts import SecretFacts
 from certwright.pki import generate_private_key, parse_chain, private_key_to_pem
 from tests.fakes.operator import KEY, NOW, SERVER, encoded
 
-from .bench import Bench
-
 if TYPE_CHECKING:
     from tests.fakes.operator import Body, Build, FakeKubeApi
+
+    from .bench import Bench
 
 PLACE: Final = ("team", "web-tls")
 STAGING: Final = "https://acme-staging-v02.api.letsencrypt.org/directory"
@@ -47,13 +47,6 @@ def signed(issuer: x509.Name, subject: x509.Name) -> bytes:
 SELF_SIGNED: Final = signed(named("Fake Certificate"), named("Fake Certificate"))
 TEMPORARY: Final = signed(named("cert-manager.local"), named("a.example.test"))
 STAGED: Final = signed(named("(STAGING) Riddling Rhubarb R12"), named("a.example.test"))
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 def holding(build: Build, chain: bytes) -> Body:

@@ -5,23 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from certwright.resources import ISSUING, AllowedDomains
 
 from .bench import CA, WEB, Bench
 
 if TYPE_CHECKING:
-    import datetime as dt
-
-    from tests.fakes.operator import Build, FakeKubeApi
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
+    import pytest
 
 
 def rule(bench: Bench, *rules: dict[str, Any]) -> None:

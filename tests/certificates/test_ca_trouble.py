@@ -13,13 +13,13 @@ from certwright import acme
 from certwright.certificates.ca_trouble import CA_TRIES, DOUBTED_TRIES, FINALIZED_CA_TRIES, FINALIZED_TRIES, GONE_TRIES
 from certwright.certificates.steps.review_authorizations import MAX_ANSWERS
 from certwright.resources import ISSUING
-from tests.certificates.bench import Bench
 from tests.fakes.acme_client import NOT_SEEN, PLACE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fakes.operator import Build, FakeKubeApi
+    from tests.certificates.bench import Bench
+
 
 URL = f"{PLACE}/order/1"
 MINUTE, HOUR = 60.0, 3600.0
@@ -45,13 +45,6 @@ def unavailable() -> acme.AcmeError:
 
 def forbidden() -> acme.AcmeError:
     return problem("unauthorized", 403)
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 def trouble(bench: Bench, method: str, error: Callable[[], acme.AcmeError], times: int) -> Counter[str]:

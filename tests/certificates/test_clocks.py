@@ -17,19 +17,12 @@ from certwright.certificates.steps.start_order import StartOrder
 from certwright.resources import FINALIZER
 from certwright.runtime.backoff import Backoff
 
-from .bench import Bench
-
 if TYPE_CHECKING:
-    from tests.fakes.operator import Build, FakeKubeApi
+    from tests.fakes.operator import Build
+
+    from .bench import Bench
 
 YEAR, MINUTE = dt.timedelta(days=365), dt.timedelta(minutes=1)
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 @pytest.mark.parametrize(

@@ -15,15 +15,6 @@ from .bench import CA, WEB, Bench
 if TYPE_CHECKING:
     import datetime as dt
 
-    from tests.fakes.operator import Build, FakeKubeApi
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
-
 
 def refuse(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, action: str) -> list[dt.datetime]:
     """Have the CA refuse what a method asks for; return the times at which it is asked."""

@@ -27,13 +27,6 @@ MINUTE: Final = dt.timedelta(minutes=1)
 PLACE: Final = ("team", "web-tls")
 
 
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
-
-
 async def disturbed(bench: Bench, disturb: Callable[[], None], *, for_seconds: float) -> None:
     """Run for a while; something is done to the Secret as soon as it is right, each time."""
     end = bench.now + dt.timedelta(seconds=for_seconds)

@@ -19,6 +19,7 @@ from certwright.issuers.registry import ReadyIssuer
 from certwright.runtime.key import Key
 from tests.certificates.bench import CA, WEB, Bench
 from tests.fakes.acme_client import PLACE, FakeAcmeClient
+from tests.fakes.killing import Killed, kill_after
 
 if TYPE_CHECKING:
     from certwright.certificates.observation import Observation
@@ -332,31 +333,13 @@ async def test_one_order_at_a_time_tries_an_issuer_that_failed(
     assert len(bench.other.orders) == 2
 
 
-class Killed(BaseException):
-    """What kill -9 is to the process."""
-
-
 @pytest.mark.parametrize("writes", range(1, 14))
 async def test_a_fallback_survives_a_kill_after_each_write(
     bench: TwoIssuers, writes: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bench.dns.hidden = True
-    left = [writes]
-
-    def killing(verb: str) -> None:
-        original = getattr(bench.cluster, verb)
-
-        async def write_and_die(*arguments: Any, **options: Any) -> Any:
-            result = await original(*arguments, **options)
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            return result
-
-        monkeypatch.setattr(bench.cluster, verb, write_and_die, raising=False)
-
-    for verb in ("apply_status", "apply_secret", "delete_secret", "add_finalizer", "remove_finalizer"):
-        killing(verb)
+    verbs = ("apply_status", "apply_secret", "delete_secret", "add_finalizer", "remove_finalizer")
+    kill_after(bench.cluster, writes, verbs, monkeypatch)
     for act in (bench.look, bench.fall_back):
         try:
             await act()

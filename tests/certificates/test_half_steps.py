@@ -15,11 +15,9 @@ from tests.fakes.solvers import SILENCE, FakeDns
 from .bench import WEB, Bench
 
 if TYPE_CHECKING:
-    import datetime as dt
     from collections.abc import Callable, Sequence
 
     from certwright.challenges.response import RecordResponse
-    from tests.fakes.operator import Build, FakeKubeApi
 
 
 class WatchedDns(FakeDns):
@@ -32,13 +30,6 @@ class WatchedDns(FakeDns):
     async def present(self, records: Sequence[RecordResponse]) -> None:
         self.before(records)
         await super().present(records)
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 @pytest.mark.parametrize("restarted", [True, False])

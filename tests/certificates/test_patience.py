@@ -15,20 +15,12 @@ from certwright.certificates import reconciler as module
 from certwright.resources import ISSUING
 from certwright.runtime import aside
 
-from .bench import Bench
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from certwright.runtime.result import Result
-    from tests.fakes.operator import Build, FakeKubeApi
 
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
+    from .bench import Bench
 
 
 async def never(*_: Any, **__: Any) -> Any:

@@ -5,29 +5,22 @@ from __future__ import annotations
 import datetime as dt
 from typing import TYPE_CHECKING, Any
 
-import pytest
-
 from certwright import acme
 from certwright.certificates.store import certificate_key
 from certwright.issuers.rate_limits import AccountLimits, Asker
 from certwright.resources import ISSUING
 from tests.fakes.acme_client import PLACE
 
-from .bench import Bench
-
 if TYPE_CHECKING:
-    from tests.fakes.operator import Build, FakeKubeApi
+    import pytest
+
+    from tests.fakes.operator import FakeKubeApi
+
+    from .bench import Bench
 
 ACCOUNT = "too many new orders (300) from this account in the last 3h0m0s"
 NAMES = "too many certificates (5) already issued for this exact set of identifiers in the last 168h0m0s"
 OTHER = Asker("elsewhere", "uid-other")
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 def limit(bench: Bench, monkeypatch: pytest.MonkeyPatch, name: str, action: str, detail: str) -> list[dt.datetime]:

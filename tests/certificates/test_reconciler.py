@@ -26,13 +26,6 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Build, FakeKubeApi
 
 
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
-
-
 async def test_a_certificate_is_issued_and_nothing_is_left_outside(bench: Bench) -> None:
     bench.write("a.example.test", "*.a.example.test")
     await bench.run(60)

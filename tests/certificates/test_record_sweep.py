@@ -15,6 +15,7 @@ from certwright.dns import Propagation, ZoneNotFound
 from certwright.issuers.record_sweep import RecordSweep
 from certwright.metrics import Metrics
 from certwright.resources import Issuer
+from tests.fakes.killing import Killed
 from tests.fakes.solvers import FakeDns
 
 from .bench import CA, WEB, Bench
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Body, Build, FakeKubeApi
 
 FOREIGN = RecordResponse("_acme-challenge.a.example.test", "F" * 43)
-
-
-class Killed(BaseException):
-    """The process was killed."""
 
 
 class Zone(FakeDns):

@@ -18,6 +18,7 @@ from certwright.issuers.registry import IssuerView, ReadyIssuer
 from certwright.resources import ISSUING, AllowedDomains, IssuerRef, RehearsalStatus
 from certwright.runtime.key import Key
 from tests.fakes.acme_client import PLACE, FakeAcmeClient
+from tests.fakes.killing import Killed
 
 from .bench import Bench
 
@@ -144,10 +145,6 @@ async def test_a_rehearsal_goes_on_after_a_restart_and_leaves_nothing_behind(ben
     assert found.rehearsal.state == "Succeeded"
     assert (bench.dns.records, bench.finalizers, bench.status.order) == (set(), [], None)
     assert len(bench.staging.orders) == 1
-
-
-class Killed(BaseException):
-    """What kill -9 is to the process."""
 
 
 @pytest.mark.parametrize("verb", ["delete_secret", "remove_finalizer"])

@@ -17,24 +17,17 @@ from certwright.certificates.steps.poll_renewal_info import _keep_quiet
 from certwright.resources import READY
 from tests.fakes.acme_client import PLACE
 
-from .bench import Bench
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from tests.fakes.operator import Build, FakeKubeApi
+    from tests.fakes.operator import Build
+
+    from .bench import Bench
 
 DAY, HOUR, MINUTE = dt.timedelta(days=1), dt.timedelta(hours=1), dt.timedelta(minutes=1)
 ASKED = 7 * 3600
 """Seconds after which the CA was asked about a new certificate: six hours, and up to a tenth."""
 Window = tuple[dt.datetime, dt.datetime]
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 def fixed(start: dt.datetime, end: dt.datetime) -> Callable[[dt.datetime], Window]:

@@ -12,6 +12,7 @@ from certwright.certificates.order.budget import LIMITS
 from certwright.certificates.requested import PATIENCE
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.resources import ISSUING, PAUSED, RequestStatus, find_condition
+from tests.fakes.killing import DyingCluster, Killed
 from tests.fakes.operator import FakeKubeApi
 
 from .bench import CA, Bench
@@ -21,27 +22,6 @@ if TYPE_CHECKING:
     from tests.fakes.operator import Build
 
 DAY = 86400
-WRITES = {
-    "apply_status",
-    "apply_secret",
-    "patch_secret",
-    "create_secret",
-    "delete_secret",
-    "add_finalizer",
-    "remove_finalizer",
-    "take_out",
-}
-
-
-class Killed(BaseException):
-    """What kill -9 is to the process: nothing after it runs."""
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 def spec_request(bench: Bench) -> dict[str, Any] | None:
@@ -402,29 +382,6 @@ async def test_a_paused_certificate_that_is_deleted_is_let_go(bench: Bench) -> N
 
 
 # kill -9
-
-
-class DyingCluster:
-    """The API server of a process that dies right before, or right after, its nth write."""
-
-    def __init__(self, cluster: FakeCluster, at: int, *, after: bool) -> None:
-        self.cluster, self.at, self.after, self.writes = cluster, at, after, 0
-
-    def __getattr__(self, verb: str) -> Any:
-        call = getattr(self.cluster, verb)
-        if verb not in WRITES:
-            return call
-
-        async def write(*arguments: Any, **options: Any) -> Any:
-            self.writes += 1
-            if self.writes == self.at and not self.after:
-                raise Killed
-            found = await call(*arguments, **options)
-            if self.writes == self.at:
-                raise Killed
-            return found
-
-        return write
 
 
 @pytest.mark.parametrize("after", [False, True])

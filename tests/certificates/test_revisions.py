@@ -17,10 +17,10 @@ from certwright.certificates.secret.facts import SecretFacts
 from certwright.kube.errors import Invalid
 from certwright.pki import parse_chain, private_key_to_pem
 from certwright.resources import ISSUER_NAME_ANNOTATION, READY, RequestStatus, RevocationStatus
+from tests.fakes.killing import DyingCluster, Killed
 from tests.fakes.operator import KEY, NOW, FakeKubeApi, encoded
 
 from .bench import Bench
-from .test_requests import DyingCluster, Killed
 
 if TYPE_CHECKING:
     from collections.abc import Callable

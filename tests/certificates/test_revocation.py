@@ -18,6 +18,7 @@ from certwright.resources import FINALIZER, RevocationReasonName, RevocationStat
 from tests.certificates.bench import CA, Bench
 from tests.certificates.test_http01_orders import HttpBench, Web
 from tests.fakes.acme_client import PLACE
+from tests.fakes.killing import Killed, kill_after
 from tests.fakes.operator import encoded
 
 if TYPE_CHECKING:
@@ -45,13 +46,6 @@ class Revoking:
         known = any(der == certificate_der for der, _ in self.revoked)
         self.revoked.append((certificate_der, None if reason is None else int(reason)))
         return not known
-
-
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
 
 
 @pytest.fixture
@@ -397,10 +391,6 @@ async def test_a_withdrawn_request_revokes_nothing(bench: Bench, ca: Revoking) -
     assert not held(bench)
 
 
-class Killed(BaseException):
-    """What kill -9 is to the process."""
-
-
 @pytest.mark.parametrize("reason", ["keyCompromise", "superseded"])
 @pytest.mark.parametrize("writes", range(1, 16))
 async def test_a_revocation_survives_a_kill_after_each_write(
@@ -409,22 +399,8 @@ async def test_a_revocation_survives_a_kill_after_each_write(
     await bench.run(60)
     old = der(bench)
     ask(bench, reason)
-    left = [writes]
-
-    def killing(verb: str) -> None:
-        original = getattr(bench.cluster, verb)
-
-        async def write_and_die(*arguments: Any, **options: Any) -> Any:
-            result = await original(*arguments, **options)
-            left[0] -= 1
-            if left[0] == 0:
-                raise Killed
-            return result
-
-        monkeypatch.setattr(bench.cluster, verb, write_and_die, raising=False)
-
-    for verb in ("apply_status", "apply_secret", "delete_secret", "add_finalizer", "remove_finalizer", "take_out"):
-        killing(verb)
+    verbs = ("apply_status", "apply_secret", "delete_secret", "add_finalizer", "remove_finalizer", "take_out")
+    kill_after(bench.cluster, writes, verbs, monkeypatch)
     try:
         await bench.run(HOUR)
     except Killed:

@@ -149,13 +149,6 @@ def test_equal_origins_are_kept_once() -> None:
     assert ChainOrigin.of(FIRST.chain()) is ChainOrigin.of(FIRST.chain())
 
 
-@pytest.fixture
-def bench(build: Build, kube_api: FakeKubeApi, now: dt.datetime) -> Bench:
-    bench = Bench(build, kube_api, now)
-    bench.write()
-    return bench
-
-
 async def test_a_strangers_certificate_is_replaced_and_stays_until_then(
     bench: Bench, build: Build, kube_api: FakeKubeApi
 ) -> None:

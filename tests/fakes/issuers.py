@@ -41,10 +41,6 @@ CA = Key("Issuer", "shop", "ca")
 SHARED = Key("ClusterIssuer", "", "ca")
 
 
-class Killed(BaseException):
-    """The process is killed: nothing handles this."""
-
-
 class Ca:
     """A CA that knows accounts, over a transport; every answer brings a nonce."""
 

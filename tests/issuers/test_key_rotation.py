@@ -16,7 +16,8 @@ from certwright.issuers.key_rotation import FORMER_KEPT, PATIENCE, RETRY, WAIT
 from certwright.kube.errors import Conflict, Forbidden, Unavailable
 from certwright.runtime.key import Key
 from certwright.text import rfc3339
-from tests.fakes.issuers import CA, NOW, ORIGIN, SETTLED, SHARED, Bench, Killed
+from tests.fakes.issuers import CA, NOW, ORIGIN, SETTLED, SHARED, Bench
+from tests.fakes.killing import Killed
 
 if TYPE_CHECKING:
     from certwright.issuers.registry import ReadyIssuer

@@ -13,7 +13,8 @@ from certwright.issuers.account_key import FORMER, MAX_FORMER_REQUESTS, UPCOMING
 from certwright.issuers.key_rotation import RETRY
 from certwright.issuers.upkeep import KEY_INTERVAL
 from certwright.runtime.key import Key
-from tests.fakes.issuers import CA, ORIGIN, Bench, Killed
+from tests.fakes.issuers import CA, ORIGIN, Bench
+from tests.fakes.killing import Killed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -38,6 +38,7 @@ from certwright.migration.finish import finish, remove_crds, remove_finalizers
 from certwright.migration.inventory import read_inventory
 from certwright.migration.marks import REPLICAS
 from certwright.migration.progress import Outcome, Progress
+from tests.fakes.killing import Killed
 
 ACCOUNT: Final = "https://ca.test/account/1"
 READY: Final = {"type": "Ready", "status": "True"}
@@ -54,10 +55,6 @@ INGRESS: Final = {
     "controller": True,
     "blockOwnerDeletion": True,
 }
-
-
-class Killed(BaseException):
-    """The process is gone."""
 
 
 class World(Cluster):
