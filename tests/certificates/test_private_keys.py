@@ -197,7 +197,8 @@ async def test_the_new_key_is_written_only_together_with_its_certificate(
     assert kube_api.secrets["team", "web-tls"]["data"] == first, "no attempt that fails leaves anything there"
     bench.ca.verdict = "ready"
     bench.dns.hidden = True
-    await bench.run(2 * 86_400)
+    await bench.run(6 * 3600)
+    assert bench.status.order is not None
     bench.restart()
     bench.take_secret(SecretFacts.of(kube_api.secrets["team", "web-tls"]))
     assert kube_api.secrets["team", "web-tls"]["data"] == first, "nor does an order that is open"

@@ -12,7 +12,8 @@ from certwright.resources import ISSUER_FINALIZER
 from certwright.runtime.key import Key
 from certwright.runtime.result import Result
 from certwright.text import rfc3339
-from tests.fakes.issuers import CA, ORIGIN, SHARED, Bench, Killed
+from tests.fakes.issuers import CA, ORIGIN, SHARED, Bench
+from tests.fakes.killing import Killed
 
 OTHER = Key("Issuer", "shop", "other")
 TENANT = Key("Issuer", "tenant", "mine")
