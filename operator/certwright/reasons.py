@@ -130,6 +130,7 @@ DnsReason = Literal[
     "CNAMENotAllowed",
     "InvalidName",
     "RecordNotVisible",
+    "DNSAccountLabelChanged",
     "PersistentRecordMissing",
     "PersistentRecordsChanged",
     "PersistentRecordsPublished",

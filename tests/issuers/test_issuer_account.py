@@ -414,6 +414,24 @@ async def test_another_ca_at_the_same_host_is_no_former_server(bench: Bench) -> 
     assert ready_issuer(bench).former_servers == ()
 
 
+async def test_another_account_says_where_the_cnames_of_dns_account01_have_to_be(bench: Bench) -> None:
+    solver = {"dns01": {"challengeType": "dns-account-01", "rfc2136": {"nameserver": "ns1.example"}}}
+    bench.write(solvers=[solver])
+    await bench.reconciler.reconcile(CA)
+    before = bench.status()["acme"]["dnsAccountLabel"]
+    bench.restart()
+    bench.watch()
+    await bench.reconciler.reconcile(CA)
+    bench.ca.accounts.clear()
+    bench.write(server=f"{ORIGIN}/other/directory", solvers=[solver])
+    await bench.reconciler.reconcile(CA)
+    after = bench.status()["acme"]["dnsAccountLabel"]
+    [(kind, message)] = [(kind, said) for kind, reason, said in bench.events if reason == "DNSAccountLabelChanged"]
+    assert kind == "Warning"
+    assert f"Where {before}._acme-challenge.<domain> is a CNAME" in message
+    assert f"the same CNAME at {after}._acme-challenge.<domain>" in message
+
+
 async def test_an_account_key_that_its_owner_replaced_is_taken_up_without_a_restart(bench: Bench) -> None:
     bench.write()
     await bench.reconciler.reconcile(CA)

@@ -691,6 +691,7 @@ class IssuerReconciler:
         )
         if loaded.replaced is not None:
             self._tell_rotation(key, issuer, account, loaded.replaced)
+        self._tell_label(issuer, account.status.dns_account_label)
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
         self._doubted.discard(key)
@@ -703,6 +704,18 @@ class IssuerReconciler:
             self._recorder.record(subject, "Normal", "AccountRegistered", message)
         logger.info("%s is ready: %s", key, account.status.uri)
         self._wake(key)
+
+    def _tell_label(self, issuer: AnyIssuer, label: str | None) -> None:
+        """Record an Event if the records of dns-account-01 have other names from now on: their CNAMEs are people's."""
+        before = issuer.status.acme.dns_account_label if issuer.status.acme is not None else None
+        if before is None or label is None or before == label:
+            return
+        message = (
+            f"The account has changed, and with it the name of its records for dns-account-01. Where {before}."
+            f"_acme-challenge.<domain> is a CNAME, publish the same CNAME at {label}._acme-challenge.<domain> before "
+            "the next renewal."
+        )
+        self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Warning", "DNSAccountLabelChanged", message)
 
     def _account_of(self, url: str, thumbprint: str, replaced: AccountKey | None) -> tuple[str, str]:
         """Return what the limits of an account are kept by: its URL and its first key; a rotation lifts none."""
