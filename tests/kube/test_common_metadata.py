@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 from certwright.kube.api import KubeApi
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.lease import LeaseLock, LeaseRecord
-from certwright.kube.objects import ObjectApi
+from certwright.kube.solver_objects import SolverObjectApi
 
 if TYPE_CHECKING:
     from certwright.kube.client import KubeClient
@@ -20,7 +20,7 @@ def manifest(kind: str) -> dict[str, Any]:
 
 
 async def test_every_object_that_is_made_has_them_and_keeps_its_own(server: ApiServer, client: KubeClient) -> None:
-    kube_api, objects = KubeApi(client, group="g", version="v1", common=COMMON), ObjectApi(client, COMMON)
+    kube_api, objects = KubeApi(client, group="g", version="v1", common=COMMON), SolverObjectApi(client, COMMON)
     lock = LeaseLock(client, namespace="shop", name="a", common=COMMON)
     await kube_api.apply_secret(manifest("Secret"), force=True)
     await kube_api.create_secret(manifest("Secret"))

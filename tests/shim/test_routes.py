@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
+from certwright.kube.resource import HTTP_ROUTES
 from certwright.runtime.key import Key
-from certwright.shim.routes import HTTP_ROUTES, Routes
+from certwright.shim.routes import Routes
 from certwright.shim.sources import Listener
 
 FRONT = Key("Gateway", "infra", "front")

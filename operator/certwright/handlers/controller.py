@@ -38,8 +38,8 @@ from certwright.kube.cert_manager import CertManagerPresence
 from certwright.kube.client import KubeClient, Patience
 from certwright.kube.dns_webhooks import DnsWebhookApi
 from certwright.kube.events import EventRecorder
-from certwright.kube.objects import ObjectApi
 from certwright.kube.resource import ANNOTATED, CLUSTER_ISSUERS, ISSUERS, annotated_kind
+from certwright.kube.solver_objects import SolverObjectApi
 from certwright.kube.store import Store
 from certwright.metrics import Metrics
 from certwright.resources import GROUP, ISSUING, VERSION, ClusterIssuer, Issuer, find_condition
@@ -161,7 +161,7 @@ class Controller:
         options = self._options
         return PresenterFactory(
             self._kube_api,
-            ObjectApi(client, options.common),
+            SolverObjectApi(client, options.common),
             webhooks,
             http01=options.http01,
             user_agent=options.user_agent,

@@ -27,9 +27,9 @@ from certwright.kube.heartbeat import Heartbeat
 from certwright.kube.lease import LeaseLock
 from certwright.kube.list_watch import ListWatch, ListWatches, State
 from certwright.kube.login import ApiClient, connect, credentials_of
+from certwright.kube.resource import HTTP_ROUTES
 from certwright.runtime.labour import make_task
 from certwright.runtime.leadership import Leadership
-from certwright.shim.routes import HTTP_ROUTES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Sequence

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.http01.manifests import Manifest, metadata
 from certwright.http01.program import PORT
+from certwright.kube.resource import CLASS_ANNOTATION, HTTP_ROUTES, INGRESSES
 from certwright.well_known import WELL_KNOWN_PATH
 
 if TYPE_CHECKING:
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from certwright.challenges.response import FileResponse
     from certwright.http01.settings import GatewayRoute, IngressRoute, Owner, PathType
 
-CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 MAX_HOSTNAMES: Final = 16
 """Of one HTTPRoute; its CRD has the number."""
 
@@ -28,7 +28,7 @@ def ingress(owner: Owner, name: str, files: Sequence[FileResponse], route: Ingre
     if route.class_name is not None:
         spec["ingressClassName"] = route.class_name
     return {
-        "apiVersion": "networking.k8s.io/v1",
+        "apiVersion": INGRESSES.api_version,
         "kind": "Ingress",
         "metadata": metadata(owner, name, labels=route.labels, annotations=annotations),
         "spec": spec,
@@ -112,7 +112,7 @@ def http_routes(
         own_name = name if number == 0 else f"{name}-{number}"
         hosts = sorted({file.route_host for file in some if file.route_host is not None})
         manifest = {
-            "apiVersion": "gateway.networking.k8s.io/v1",
+            "apiVersion": HTTP_ROUTES.api_version,
             "kind": "HTTPRoute",
             "metadata": metadata(owner, own_name, labels=route.labels),
             "spec": {

@@ -17,6 +17,7 @@ from certwright.http01.program import PORT
 from certwright.http01.routes import MAX_HOSTNAMES
 from certwright.http01.settings import OwnService, PodSettings, SharedSettings, TlsRoute
 from certwright.http01.tls_check import OTHER_CHALLENGE, TlsSelfCheck
+from certwright.kube.resource import TLS_ROUTES
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def tls_routes(
     for number, start in enumerate(range(0, len(hosts), MAX_HOSTNAMES)):
         own = name if number == 0 else f"{name}-{number}"
         manifest = {
-            "apiVersion": "gateway.networking.k8s.io/v1",
+            "apiVersion": TLS_ROUTES.api_version,
             "kind": "TLSRoute",
             "metadata": manifests.metadata(owner, own, labels=route.labels),
             "spec": {

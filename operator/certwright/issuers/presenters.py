@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from certwright.issuers.registry import SolverSource
     from certwright.kube.api import KubeApi
     from certwright.kube.dns_webhooks import DnsWebhookApi
-    from certwright.kube.objects import ObjectApi
+    from certwright.kube.solver_objects import SolverObjectApi
     from certwright.resources import Http01, Http01Override, IssuerSolver
     from certwright.runtime.key import Key
 
@@ -109,7 +109,7 @@ class PresenterFactory:
     def __init__(
         self,
         kube_api: KubeApi,
-        objects: ObjectApi,
+        objects: SolverObjectApi,
         webhooks: DnsWebhookApi,
         *,
         http01: Http01Options | None = None,

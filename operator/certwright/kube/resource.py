@@ -77,9 +77,13 @@ CERTIFICATES: Final = Resource(GROUP, VERSION, Certificate.PLURAL, Certificate.K
 ISSUERS: Final = Resource(GROUP, VERSION, Issuer.PLURAL, Issuer.KIND)
 CLUSTER_ISSUERS: Final = Resource(GROUP, VERSION, ClusterIssuer.PLURAL, ClusterIssuer.KIND)
 
+CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
+"""Of Ingresses, from before they had `spec.ingressClassName`."""
 GATEWAY_GROUP: Final = "gateway.networking.k8s.io"
 INGRESSES: Final = Resource("networking.k8s.io", "v1", "ingresses", "Ingress")
 GATEWAYS: Final = Resource(GATEWAY_GROUP, "v1", "gateways", "Gateway")
+HTTP_ROUTES: Final = Resource(GATEWAY_GROUP, "v1", "httproutes", "HTTPRoute")
+TLS_ROUTES: Final = Resource(GATEWAY_GROUP, "v1", "tlsroutes", "TLSRoute")
 LISTENER_SETS: Final = Resource(GATEWAY_GROUP, "v1", "listenersets", "ListenerSet")
 X_LISTENER_SETS: Final = Resource("gateway.networking.x-k8s.io", "v1alpha1", "xlistenersets", "XListenerSet")
 """The same before it was part of the standard."""

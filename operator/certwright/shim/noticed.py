@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from certwright.kube.resource import CLASS_ANNOTATION
 from certwright.shim.annotations import known_annotations
-from certwright.shim.sources import CLASS_ANNOTATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,15 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.spec import entries, mapping
-from certwright.kube.resource import GATEWAY_GROUP, Resource
 from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from certwright.kube.resource import Resource
     from certwright.shim.sources import Listener
 
-HTTP_ROUTES: Final = Resource(GATEWAY_GROUP, "v1", "httproutes", "HTTPRoute")
 MAX_PARENTS: Final = 32
 MAX_HOSTNAMES: Final = 16
 """Of one HTTPRoute; its CRD has both numbers."""

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from certwright.cert_manager.spec import entries, mapping
 from certwright.kube.owned import OwningObject
-from certwright.kube.resource import GATEWAY_GROUP, GATEWAYS, INGRESSES, LISTENER_SETS, X_LISTENER_SETS
+from certwright.kube.resource import (
+    CLASS_ANNOTATION,
+    GATEWAY_GROUP,
+    GATEWAYS,
+    INGRESSES,
+    LISTENER_SETS,
+    X_LISTENER_SETS,
+)
 from certwright.shim.annotations import MAX_SHOWN, Refusal
 from certwright.text import printable
 
@@ -25,7 +32,6 @@ if TYPE_CHECKING:
 OF_GATEWAYS: Final = (LISTENER_SETS, X_LISTENER_SETS)
 """Which add listeners to a Gateway, and take its issuer if they name none."""
 
-CLASS_ANNOTATION: Final = "kubernetes.io/ingress.class"
 MAX_BLOCKS: Final = 100
 """Certificates for one object; more are refused."""
 MAX_NAMES: Final = 100

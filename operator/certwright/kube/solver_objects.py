@@ -9,6 +9,7 @@ from certwright.kube.client import APPLY, MERGE
 from certwright.kube.common_metadata import CommonMetadata
 from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound
 from certwright.kube.paths import object_path
+from certwright.kube.resource import GATEWAYS, HTTP_ROUTES, INGRESSES, TLS_ROUTES, Resource
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -18,20 +19,23 @@ if TYPE_CHECKING:
 MAX_POLICIES: Final = 100
 AT_ONCE: Final = {"gracePeriodSeconds": "0"}
 """A solver pod has nothing to finish, and its kubelet nothing to report: without this it makes eight requests more."""
-_PATHS: Final = {
-    "Pod": ("/api/v1", "pods"),
-    "Service": ("/api/v1", "services"),
-    "EndpointSlice": ("/apis/discovery.k8s.io/v1", "endpointslices"),
-    "Ingress": ("/apis/networking.k8s.io/v1", "ingresses"),
-    "IngressClass": ("/apis/networking.k8s.io/v1", "ingressclasses"),
-    "NetworkPolicy": ("/apis/networking.k8s.io/v1", "networkpolicies"),
-    "HTTPRoute": ("/apis/gateway.networking.k8s.io/v1", "httproutes"),
-    "TLSRoute": ("/apis/gateway.networking.k8s.io/v1", "tlsroutes"),
-    "Gateway": ("/apis/gateway.networking.k8s.io/v1", "gateways"),
+_RESOURCES: Final = {
+    one.kind: one
+    for one in (
+        Resource("", "v1", "pods", "Pod"),
+        Resource("", "v1", "services", "Service"),
+        Resource("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice"),
+        INGRESSES,
+        Resource("networking.k8s.io", "v1", "ingressclasses", "IngressClass"),
+        Resource("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy"),
+        HTTP_ROUTES,
+        TLS_ROUTES,
+        GATEWAYS,
+    )
 }
 
 
-class ObjectApi:
+class SolverObjectApi:
     """Reads, writes and removes the objects of solvers; whose they are is the caller's business.
 
     Args:
@@ -210,5 +214,5 @@ class ObjectApi:
 
 
 def _path(kind: str, namespace: str | None, name: str | None = None) -> str:
-    root, plural = _PATHS[kind]
-    return object_path(root, plural, namespace, name)
+    resource = _RESOURCES[kind]
+    return object_path(f"/{resource.root}", resource.plural, namespace, name)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.kube.errors import Conflict, Forbidden, Invalid, NotFound
-from certwright.kube.objects import ObjectApi
+from certwright.kube.solver_objects import SolverObjectApi
 
 if TYPE_CHECKING:
     from certwright.kube.client import KubeClient
@@ -19,8 +19,8 @@ INGRESS = {"metadata": {"namespace": "shop", "name": "front", "resourceVersion":
 
 
 @pytest.fixture
-def objects(client: KubeClient) -> ObjectApi:
-    return ObjectApi(client)
+def objects(client: KubeClient) -> SolverObjectApi:
+    return SolverObjectApi(client)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +34,7 @@ def objects(client: KubeClient) -> ObjectApi:
     ],
 )
 async def test_an_object_is_written_read_and_removed_where_it_is(
-    server: ApiServer, objects: ObjectApi, kind: str, path: str
+    server: ApiServer, objects: SolverObjectApi, kind: str, path: str
 ) -> None:
     manifest = {**POD, "kind": kind}
     server.reply(200, manifest)
@@ -59,13 +59,13 @@ async def test_an_object_is_written_read_and_removed_where_it_is(
     }
 
 
-async def test_some_are_spared_by_a_label(server: ApiServer, objects: ObjectApi) -> None:
+async def test_some_are_spared_by_a_label(server: ApiServer, objects: SolverObjectApi) -> None:
     server.reply(200, {})
     await objects.delete_all("Service", "shop", {"a": "1"}, unless={"name": ["y", "x"]})
     assert server.seen[0].query == {"labelSelector": "a=1,name notin (x,y)"}
 
 
-async def test_what_is_not_there_is_none_or_done(server: ApiServer, objects: ObjectApi) -> None:
+async def test_what_is_not_there_is_none_or_done(server: ApiServer, objects: SolverObjectApi) -> None:
     for _ in range(4):
         server.refuse(404, "NotFound", "no such thing")
     assert await objects.read("Pod", "shop", "cw-web") is None
@@ -74,7 +74,7 @@ async def test_what_is_not_there_is_none_or_done(server: ApiServer, objects: Obj
     assert await objects.network_policies("shop") == []
 
 
-async def test_a_kind_that_the_cluster_does_not_know_is_told(server: ApiServer, objects: ObjectApi) -> None:
+async def test_a_kind_that_the_cluster_does_not_know_is_told(server: ApiServer, objects: SolverObjectApi) -> None:
     server.reply(404, b"404 page not found")
     with pytest.raises(NotFound, match=r"does not serve gateway\.networking\.k8s\.io/v1 HTTPRoute\. Are its CRDs"):
         await objects.apply(ROUTE)
@@ -83,13 +83,13 @@ async def test_a_kind_that_the_cluster_does_not_know_is_told(server: ApiServer, 
         await objects.apply(ROUTE)
 
 
-async def test_a_refusal_is_told_in_the_api_servers_words(server: ApiServer, objects: ObjectApi) -> None:
+async def test_a_refusal_is_told_in_the_api_servers_words(server: ApiServer, objects: SolverObjectApi) -> None:
     server.refuse(422, "Invalid", "spec.containers[0].image: Required value")
     with pytest.raises(Invalid, match=r"could not write Pod shop/cw-web: HTTP 422 Invalid: spec\.containers"):
         await objects.apply(POD)
 
 
-async def test_an_ingress_is_edited_only_as_it_was_read(server: ApiServer, objects: ObjectApi) -> None:
+async def test_an_ingress_is_edited_only_as_it_was_read(server: ApiServer, objects: SolverObjectApi) -> None:
     rules = [{"host": "a.test"}]
     server.reply(200, {"kind": "Ingress"})
     assert await objects.replace_rules(INGRESS, rules) == {"kind": "Ingress"}
@@ -106,7 +106,7 @@ async def test_an_ingress_is_edited_only_as_it_was_read(server: ApiServer, objec
 
 @pytest.mark.parametrize("others", [[{"manager": "gitops", "operation": "Apply"}], []])
 async def test_what_was_written_of_an_ingress_is_given_up(
-    server: ApiServer, objects: ObjectApi, others: list[dict[str, str]]
+    server: ApiServer, objects: SolverObjectApi, others: list[dict[str, str]]
 ) -> None:
     entries = [*others, {"manager": "certwright", "operation": "Update"}]
     ingress = {"metadata": {**INGRESS["metadata"], "managedFields": entries}}
@@ -119,12 +119,14 @@ async def test_what_was_written_of_an_ingress_is_given_up(
     assert len(server.seen) == 2, "nothing of ours is in it"
 
 
-async def test_an_ingress_without_rules_has_none_afterwards(server: ApiServer, objects: ObjectApi) -> None:
+async def test_an_ingress_without_rules_has_none_afterwards(server: ApiServer, objects: SolverObjectApi) -> None:
     await objects.replace_rules(INGRESS, [])
     assert server.seen[0].body["spec"] == {"rules": None}
 
 
-async def test_what_may_not_be_looked_at_is_not_known_to_be_missing(server: ApiServer, objects: ObjectApi) -> None:
+async def test_what_may_not_be_looked_at_is_not_known_to_be_missing(
+    server: ApiServer, objects: SolverObjectApi
+) -> None:
     server.reply(200, {"kind": "IngressClass"})
     assert await objects.inspect("IngressClass", None, "nginx") == {"kind": "IngressClass"}
     server.refuse(404, "NotFound", "no such thing")
@@ -134,7 +136,7 @@ async def test_what_may_not_be_looked_at_is_not_known_to_be_missing(server: ApiS
     assert server.seen[0].path == "/apis/networking.k8s.io/v1/ingressclasses/nginx"
 
 
-async def test_what_is_created_stays_as_it_is_if_it_is_there(server: ApiServer, objects: ObjectApi) -> None:
+async def test_what_is_created_stays_as_it_is_if_it_is_there(server: ApiServer, objects: SolverObjectApi) -> None:
     await objects.create(POD)
     [seen] = server.seen
     assert (seen.method, seen.path, seen.body) == ("POST", "/api/v1/namespaces/shop/pods", POD)
@@ -147,7 +149,7 @@ async def test_what_is_created_stays_as_it_is_if_it_is_there(server: ApiServer, 
 
 
 async def test_policies_are_listed_a_bounded_number_where_that_is_allowed(
-    server: ApiServer, objects: ObjectApi
+    server: ApiServer, objects: SolverObjectApi
 ) -> None:
     server.reply(200, {"items": [{"kind": "NetworkPolicy"}]})
     assert await objects.network_policies("shop") == [{"kind": "NetworkPolicy"}]
