@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -78,3 +79,28 @@ def test_a_domain_is_validated_by_a_handshake_and_nothing_is_left(
     assert route == f"b.{name}"
     cluster.delete("Certificate", namespace, "waits")
     cluster.wait_gone("Certificate", namespace, "waits")
+
+
+def test_a_tenant_who_orders_the_domain_of_another_waits_and_has_no_route(
+    tenant: Tenant, make_pebble: Callable[..., Pebble], tls_port: int
+) -> None:
+    """The operator's responder is reached by everybody here, as it is through the owner's TLSRoute elsewhere."""
+    bed, cluster, namespace = tenant.bed, tenant.cluster, tenant.namespace
+    bed.apply_crds(*GATEWAY_API.of("tlsroutes"))
+    pebble, name = make_pebble(tls_port=tls_port, authz_reuse_percent=0), "contested.example.test"
+    other = replace(tenant, namespace=f"{namespace}-tenant")
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": other.namespace}})
+    # The owner's order goes on once the domain can be looked up.
+    for one, nameserver in ((tenant, "127.0.0.1:9"), (other, bed.bind.address)):
+        route = {"gatewayTLSRoute": {"parentRefs": [{"name": "front"}]}, "responder": "shared"}
+        solver = {"tlsAlpn01": {**route, "nameservers": [nameserver], "selfCheckTimeout": "10m"}}
+        cluster.apply(issuer(bed, one.namespace, name="by-tls", pebble=pebble, solvers=[solver]))
+        cluster.wait_ready("Issuer", one.namespace, "by-tls")
+    tenant.apply("owner", name, issuerRef={"name": "by-tls"})
+    tenant.not_ready("owner", "WaitingForTLS")
+    other.apply("tenant", name, issuerRef={"name": "by-tls"})
+    refused = other.not_ready("tenant", "NameInUse")
+    assert f"another namespace is validating {name} with another account" in refused["message"]
+    assert tenant.namespace not in refused["message"], "whose it is, is nobody else's business"
+    assert bed.kubectl("get", f"tlsroutes.{GROUP},services,endpointslices", "-n", other.namespace, "-o", "name") == ""
+    cluster.delete("Namespace", None, other.namespace)
