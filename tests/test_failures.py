@@ -109,6 +109,21 @@ def test_a_dns_error_says_which_names_it_is_about() -> None:
     assert said.startswith("No zone holds it, for _acme-challenge.a, _acme-challenge.b, _acme-challenge.c and 2 more.")
 
 
+@pytest.mark.parametrize(
+    ("said", "field"),
+    [
+        ("it requires a client certificate", "spec.acme.clientCertificateSecretRef"),
+        ("the proxy wants another user name or password (407)", "spec.acme.proxy.credentialsSecretRef"),
+        ("the proxy does not allow connections to this host (403)", "spec.acme.proxy"),
+    ],
+)
+def test_a_connection_that_is_refused_names_the_field_to_check(said: str, field: str) -> None:
+    failure = classify(acme.ConnectionFailed(f"Cannot connect to {HOST}: {said}", host=HOST, request_sent=False), NOW)
+    assert failure.reason == "CAUnreachable"
+    assert f"{said}. Check " in failure.message
+    assert field in failure.message
+
+
 def test_the_trust_that_is_missing_is_named_where_it_belongs() -> None:
     untrusted = acme.UntrustedServer("not trusted; correct the CA bundle", host=HOST, reason="self-signed")
     assert "spec.acme.caBundle" in classify(untrusted, NOW).message

@@ -272,11 +272,27 @@ def _of_acme(error: acme.AcmeError, message: str, now: dt.datetime) -> Failure:
             # It was reached, and answered nonsense. (The URL in an issuer is https: the CRD sees to that.)
             return Failure("CAMalformedResponse", message, "transient", not_before)
         case acme.TransportError() | acme.ServiceUnavailable():
-            return Failure("CAUnreachable", message, "transient", not_before)
+            return Failure("CAUnreachable", _with_field(message), "transient", not_before)
         case acme.ServerResponseError():
             return Failure("CAMalformedResponse", message, "transient", not_before)
         case _:
             return Failure("ACMEFailed", message, "transient", not_before)
+
+
+_FIELDS: Final = {
+    "client certificate": "the issuer's spec.acme.clientCertificateSecretRef",
+    "user name or password": (
+        "the Secret of the issuer's spec.acme.proxy.credentialsSecretRef, or the operator's HTTPS_PROXY"
+    ),
+    "the proxy does not allow": "the rules of the proxy, and which one the issuer's spec.acme.proxy names",
+}
+"""What to check, by what the message of a connection that failed says."""
+
+
+def _with_field(message: str) -> str:
+    """Name the field that a connection failed because of, if it is one."""
+    field = next((field for words, field in _FIELDS.items() if words in message), None)
+    return message if field is None else f"{message}. Check {field}"
 
 
 def _with_terms(error: acme.UserActionRequired, message: str) -> str:

@@ -29,7 +29,7 @@ from certwright.http.host_names import without_final_dot
 from certwright.http.message import Headers, Response
 from certwright.http.network import NetworkBackend, refused
 from certwright.http.proxy import environment_proxies, environment_proxy
-from certwright.http.trust import ClientCertificate, ClientCertificatePem, Trust, untrusted_server
+from certwright.http.trust import ClientCertificate, ClientCertificatePem, Trust, tls_failure, untrusted_server
 from certwright.http.url import UrlPolicy, host_of
 from certwright.text import printable
 
@@ -225,7 +225,8 @@ class HttpxTransport:
                 f"{host_of(url)} did not finish its answer within {self._timeouts.total:g} s",
                 host=host_of(url),
             ) from None
-        except httpx.HTTPError as error:
+        except (httpx.HTTPError, ssl.SSLError) as error:
+            # A server that refuses our certificate says so once it is asked something (TLS 1.3), which httpx lets pass.
             raise _translate(error, url, route.proxy) from error
 
     def _route(self, scheme: str, host: str) -> _Route:
@@ -254,10 +255,11 @@ class HttpxTransport:
 
     def _through(self, proxy: str) -> httpx.AsyncHTTPTransport:
         try:
+            _ = urlsplit(proxy).port  # a ValueError if there is no such port, which would be found out late
             return self._open_proxied(proxy=proxy)
         except ImportError:
             raise InvalidProxy("A SOCKS proxy needs the package socksio: install it, or use another proxy") from None
-        except (ValueError, httpx.InvalidURL):
+        except (ValueError, OverflowError, httpx.InvalidURL):
             # Not quoted: it may hold a password.
             raise InvalidProxy("The proxy URL is invalid: write it as http://HOST:PORT") from None
 
@@ -333,13 +335,13 @@ async def _read(response: httpx.Response, url: str, max_bytes: int) -> bytes:
                     f"{host_of(url)} sent more than {max_bytes} bytes, more than any valid answer needs",
                     host=host_of(url),
                 )
-    except httpx.HTTPError:
+    except (httpx.HTTPError, ssl.SSLError):
         if not is_error:
             raise
     return bytes(body)
 
 
-def _translate(error: httpx.HTTPError, url: str, proxy: str | None) -> TransportError:
+def _translate(error: httpx.HTTPError | ssl.SSLError, url: str, proxy: str | None) -> TransportError:
     host = host_of(url)
     way = "" if proxy is None else f" through the proxy {proxy}"
     causes = tuple(_causes(error))
@@ -362,6 +364,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _reason(causes: tuple[BaseException, ...]) -> str:
+    if isinstance(causes[0], httpx.ProxyError):
+        return _refusal_of_proxy(str(causes[0]))
     if isinstance(causes[0], httpx.RemoteProtocolError):
         # Its text may quote the server, so it is only used to distinguish the two cases.
         gone = any(word in str(causes[0]) for word in ("disconnected", "closed", "Terminated"))
@@ -370,4 +374,19 @@ def _reason(causes: tuple[BaseException, ...]) -> str:
     for cause in reversed(causes):
         if isinstance(cause, OSError) and not isinstance(cause, ssl.SSLError) and cause.errno is not None:
             return os.strerror(cause.errno) if cause.errno > 0 else cause.strerror or "unknown host"
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError) and not isinstance(cause, ssl.SSLWantReadError | ssl.SSLWantWriteError):
+            return tls_failure(cause)
     return printable(str(causes[0]), 200) or type(causes[0]).__name__
+
+
+def _refusal_of_proxy(text: str) -> str:
+    """Say which status a proxy answered. Its own words are not quoted: it may repeat the password."""
+    code = text[:3]
+    if code == str(HTTPStatus.PROXY_AUTHENTICATION_REQUIRED.value):
+        return "the proxy wants another user name or password (407)"
+    if code == str(HTTPStatus.FORBIDDEN.value):
+        return "the proxy does not allow connections to this host (403)"
+    if code.isdecimal() and code.isascii() and code in {str(status.value) for status in HTTPStatus}:
+        return f"the proxy answered {code} ({HTTPStatus(int(code)).phrase})"
+    return "the proxy refused"

@@ -226,3 +226,32 @@ def untrusted_server(error: ssl.SSLCertVerificationError, host: str) -> Untruste
     reason = printable(error.verify_message, 200).rstrip(".")
     hint = ". If this is a private CA, set its root as the CA bundle" if error.verify_code in _NO_ANCHOR else ""
     return UntrustedServer(f"The certificate of {host} is not trusted: {reason}{hint}", host=host, reason=reason)
+
+
+_ALERTS: Final = {
+    "CERTIFICATE_REQUIRED": "it requires a client certificate",
+    "UNKNOWN_CA": "it does not trust the CA of the client certificate",
+    "CERTIFICATE_EXPIRED": "it says that the client certificate has expired",
+    "CERTIFICATE_REVOKED": "it says that the client certificate is revoked",
+    "BAD_CERTIFICATE": "it does not accept the client certificate",
+    "UNSUPPORTED_CERTIFICATE": "it does not accept the client certificate",
+    "CERTIFICATE_UNKNOWN": "it does not accept the client certificate",
+    "ACCESS_DENIED": "it does not accept the client certificate",
+    "HANDSHAKE_FAILURE": "it refuses the TLS handshake, perhaps because it requires a client certificate",
+    "PROTOCOL_VERSION": "it has no version of TLS in common with this client",
+}
+"""What alerts of a server mean (RFC 8446 section 6.2), by the end of OpenSSL's name for it."""
+_NO_TLS: Final = frozenset({"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "PACKET_LENGTH_TOO_LONG", "RECORD_LAYER_FAILURE"})
+
+
+def tls_failure(error: ssl.SSLError) -> str:
+    """Say in plain words why TLS failed, the server being "it"; not for what is wrong with its certificate."""
+    reason = error.reason or ""
+    if "_ALERT_" in reason:
+        alert = reason.rpartition("_ALERT_")[2]
+        return _ALERTS.get(alert, f"it ended the TLS connection ({printable(alert.lower().replace('_', ' '), 60)})")
+    if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError) or reason == "UNEXPECTED_EOF_WHILE_READING":
+        return "it closed the connection in the middle of TLS"
+    if reason in _NO_TLS:
+        return "it does not speak TLS at this port"
+    return printable(str(error), 200) or type(error).__name__
