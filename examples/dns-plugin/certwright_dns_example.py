@@ -2,7 +2,7 @@
 
 GET {url}/zones                  ["example.com", ...]
 GET {url}/txt/{name}             {"values": [...], "version": 7}
-PUT {url}/txt/{name}             {"values": [...], "version": 7, "ttl": 60}; 409 if the version is another one now
+PUT {url}/txt/{name}             {"values": [...], "version": 7, "ttl": 60}; 409 if the version has changed
 """
 
 import json
@@ -50,7 +50,7 @@ class ExampleProvider:
             try:
                 await self._change_name(name, those, adding=adding)
             except DnsError as error:
-                # A name that fails must not keep the others from their records.
+                # A failure for one name must not affect the others.
                 error.names = (name,)
                 failures.append(error)
         if failures:
@@ -68,7 +68,7 @@ class ExampleProvider:
                 return
             body = {"values": sorted(after), "version": found["version"], "ttl": ttl}
             status, _ = await self._send("PUT", f"/txt/{quote(name)}", body)
-            if status != HTTPStatus.CONFLICT:  # somebody else was quicker: read again
+            if status != HTTPStatus.CONFLICT:  # something else was faster: read again
                 return
         raise ProviderRefused(f"the values at {name} changed {TRIES} times meanwhile")
 

@@ -1,4 +1,4 @@
-"""The contract of Certwright's DNS providers, on a double of the API: run it with `python -m unittest` or pytest."""
+"""The contract of Certwright's DNS providers, tested with a fake API. Run it with `python -m unittest` or pytest."""
 
 import json
 import unittest

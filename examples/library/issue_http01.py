@@ -1,4 +1,4 @@
-"""Issue by http-01 in one call: the program itself answers the CA on port 80 while it waits."""
+"""Issue with http-01 in one call: the program itself answers the CA on port 80."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Issue for an IP address (RFC 8738), with the profile that the CA has for this."""
+"""Issue for an IP address (RFC 8738), with the CA's profile for this purpose."""
 
 import asyncio
 import os

@@ -1,13 +1,13 @@
-"""Certwright: TLS certificates for Kubernetes that renew by themselves, and the ACME client library underneath.
+"""Certwright: automatic TLS certificates for Kubernetes, and the ACME client library that it is built on.
 
-The library has four packages, each of which says in its docstring what it is for:
+The library has four packages:
 
     certwright.client    a certificate in one call: connect, issue, renew, revoke, and the solvers
     certwright.acme      the protocol, request by request: accounts, orders, challenges, and all errors
     certwright.dns       DNS servers and providers: records, zones, propagation
     certwright.pki       keys, signing requests, chains, keystores
 
-They are loaded when they are first used. Everything else in here belongs to the operator and the command line.
+Each is loaded on first use. Everything else belongs to the operator and the command line.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Several calls at once, one at a time for each key, and one that a cancellation does not stop."""
+"""Helpers for asyncio: concurrent calls, locks by key, and work that a cancellation does not stop."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ T = TypeVar("T")
 
 
 async def gather_all(calls: Iterable[Awaitable[T]]) -> list[T]:
-    """Wait for every call, also when one fails: none may go on behind the back of the next step.
+    """Wait for all calls, even if one fails, so that none is still running during the next step.
 
     Raises:
-        BaseException: What the first of them raised, in the order given.
+        BaseException: The exception of the first failed call, in the given order.
     """
     results = await asyncio.gather(*calls, return_exceptions=True)
     for result in results:
@@ -27,14 +27,14 @@ async def gather_all(calls: Iterable[Awaitable[T]]) -> list[T]:
 
 
 async def run_shielded(work: Coroutine[Any, Any, None], *, seconds: float) -> None:
-    """Finish the work even if this task is cancelled meanwhile; the cancellation is raised afterwards.
+    """Finish the work even if this task is cancelled; the cancellation is raised afterwards.
 
     Args:
-        work: What has to be done.
-        seconds: The time it has; then it is cancelled itself.
+        work: The work.
+        seconds: The time limit, after which the work is cancelled.
 
     Raises:
-        TimeoutError: It was not done in time.
+        TimeoutError: The work did not finish in time.
     """
     task = asyncio.ensure_future(asyncio.wait_for(work, seconds))
     cancellation: asyncio.CancelledError | None = None
@@ -44,21 +44,21 @@ async def run_shielded(work: Coroutine[Any, Any, None], *, seconds: float) -> No
         except asyncio.CancelledError as error:
             cancellation = error
     if cancellation is not None:
-        # Retrieved, so that asyncio does not complain about an error that has nowhere to go.
+        # Retrieved, so that asyncio does not log an error that no task receives.
         task.exception()
         raise cancellation
     task.result()
 
 
 class KeyedLock(Generic[K]):
-    """Locks by key; one that no task holds or waits for takes no memory."""
+    """Locks by key. A lock that no task holds or waits for takes no memory."""
 
     def __init__(self) -> None:
         self._locks: dict[K, _CountedLock] = {}
 
     @asynccontextmanager
     async def at(self, key: K) -> AsyncIterator[None]:
-        """Wait until no other task is inside with the same key."""
+        """Wait until no other task holds the lock of this key."""
         counted = self._locks.setdefault(key, _CountedLock())
         counted.users += 1
         try:

@@ -1,6 +1,6 @@
-"""Which certificate issued which, and the path from a certificate to the last of its issuers among others.
+"""Which certificate issued which, and the path from a certificate to its last known issuer.
 
-CAs send chains in another order, with duplicates, or with certificates that do not belong to them.
+CAs send chains in any order, with duplicates, or with unrelated certificates.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 UNREADABLE: Final = (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType, UnsupportedAlgorithm)
-"""What `cryptography` raises for extensions that it cannot read; not all of it has a common base."""
+"""The exceptions of `cryptography` for extensions that it cannot read, which have no common base."""
 
 
 class Link(Enum):
-    """How one certificate relates to another that may be its issuer. The value says it to people."""
+    """How a certificate relates to a possible issuer. The value is the wording for messages."""
 
     ISSUED = "it was issued by it"
     LIKELY = "the issuer's key or signature algorithm is not supported"
@@ -31,7 +31,7 @@ class Link(Enum):
 def link(subject: x509.Certificate, issuer: x509.Certificate) -> Link:
     """Return whether `issuer` issued `subject`: by name and signature.
 
-    A signature that cannot be checked, such as one with SHA-1, leaves the names and key identifiers: `Link.LIKELY`.
+    If the signature cannot be checked, for example with SHA-1, names and key identifiers decide: `Link.LIKELY`.
     """
     try:
         subject.verify_directly_issued_by(issuer)
@@ -43,7 +43,7 @@ def link(subject: x509.Certificate, issuer: x509.Certificate) -> Link:
 
 
 def is_self_issued(certificate: x509.Certificate) -> bool:
-    """Return whether a certificate is its own issuer, as a root is."""
+    """Return whether a certificate is its own issuer, like a root."""
     return link(certificate, certificate) in (Link.ISSUED, Link.LIKELY)
 
 
@@ -58,8 +58,8 @@ def is_authority(certificate: x509.Certificate) -> bool:
 def issuers_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> tuple[x509.Certificate, ...]:
     """Return the issuers of a certificate in the order that TLS sends them, as far as they are among `others`.
 
-    Of several that issued the same certificate (a cross-signed one and its root), the first is taken; of those that
-    differ in their lifetime only, the one that ends last. At the leaf only verified signatures count.
+    If several issued the same certificate (such as a root and its cross-signed version), the first is used; if they
+    differ only in their lifetime, the one that expires last. For the leaf, only verified signatures count.
     """
     path: list[x509.Certificate] = []
     last = leaf
@@ -75,7 +75,7 @@ def issuers_of(leaf: x509.Certificate, others: Sequence[x509.Certificate]) -> tu
 
 
 def issuer_key_id(certificate: x509.Certificate) -> bytes | None:
-    """Return the identifier of its issuer's key (RFC 5280 section 4.2.1.1), or None if it does not tell."""
+    """Return the identifier of its issuer's key (RFC 5280 section 4.2.1.1), or None if it does not have one."""
     try:
         return certificate.extensions.get_extension_for_class(x509.AuthorityKeyIdentifier).value.key_identifier
     except (*UNREADABLE, x509.ExtensionNotFound):
@@ -89,7 +89,7 @@ def _first(
     first = next((one for kind in accepted for how, one in links if how is kind), None)
     if first is None:
         return None
-    # Some CAs send the present certificate of an issuer beside the one before it, which may have expired.
+    # Some CAs send an issuer's current certificate together with its predecessor, which may have expired.
     renewed = (one for how, one in links if how in accepted and _is_same_but_for_its_life(first, one))
     return max(renewed, key=lambda one: one.not_valid_after_utc)
 

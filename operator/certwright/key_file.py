@@ -1,8 +1,8 @@
-"""Private keys in PEM as other people wrote them: sizes and arithmetic are checked before OpenSSL sees a number.
+"""Reading untrusted private keys in PEM: sizes and arithmetic are checked before OpenSSL sees them.
 
-OpenSSL's own check of an RSA key tests its factors for being prime with Python's lock held: 0.1 s for 2048 bits, 8 s
-for 8192 bits, minutes for what fits into a Secret. Here a key is read in well under a millisecond, whatever is in it.
-That its numbers belong together is computed; whoever is going to sign with a key tries it as well (`prove`).
+OpenSSL's own check of an RSA key tests whether its factors are prime, while it holds the GIL: 0.1 s for 2048 bits, 8 s
+for 8192 bits, and minutes for the largest key that fits into a Secret. This module reads any key in well under a
+millisecond. It checks that the numbers of the key match; before signing with a key, also call `prove`.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 PrivateKey: TypeAlias = ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | ed25519.Ed25519PrivateKey
-"""Private keys of certificates and accounts, as `cryptography` has them."""
+"""The types of private keys for certificates and accounts."""
 
 MAX_KEY_BYTES: Final = 16 * 1024
-"""Of PEM: an RSA key of 8192 bits takes 6.4 KiB, and some files have a certificate's text beside it."""
+"""The maximum size of PEM: an RSA key of 8192 bits has 6.4 KiB, and some files also contain certificates."""
 MAX_RSA_BITS: Final = 8192
-"""Of the modulus. No public CA certifies more than 4096 bits."""
+"""The maximum size of the modulus. No public CA certifies more than 4096 bits."""
 _MAX_EXPONENT_BITS: Final = 64
 _MAX_UNBALANCE_BITS: Final = 32
 
@@ -57,17 +57,17 @@ _RSA_INTEGERS: Final = 9
 
 
 class UnreadableKey(ValueError):
-    """A private key cannot be used. The message says why, as the predicate of "the private key"; it quotes nothing."""
+    """A private key cannot be used. The message continues "the private key", and does not quote the key."""
 
 
 class _Damaged(ValueError):
-    """What should be DER is not."""
+    """The content is not valid DER."""
 
 
 def read_private_key(pem: bytes) -> PrivateKey:
     """Read an unencrypted private key in PEM: PKCS #8, or the traditional forms of RSA and EC keys.
 
-    Costs less than a millisecond. That the factors of an RSA key are prime is not tested: see `prove`.
+    This takes less than a millisecond. It does not test whether the factors of an RSA key are prime; see `prove`.
 
     Args:
         pem: At most 16 KiB. Blocks of other kinds are skipped.
@@ -96,7 +96,7 @@ def read_private_key(pem: bytes) -> PrivateKey:
     except UnreadableKey:
         raise
     except (ValueError, TypeError, binascii.Error, UnsupportedAlgorithm, InternalError):
-        # The library's own text may quote what it could not parse.
+        # The library's message may quote the text that it could not parse.
         raise UnreadableKey(f"cannot be read: {_DAMAGED}") from None
 
 
@@ -126,7 +126,7 @@ def _is_base64_of_pem(content: bytes) -> bool:
 
 
 def prove(key: PrivateKey) -> None:
-    """Sign something and verify the signature, so that a key of wrong numbers is noticed before it is used.
+    """Sign something and verify the signature, to detect a wrong key before it is used.
 
     Raises:
         UnreadableKey: The key does not work.
@@ -143,10 +143,10 @@ def prove(key: PrivateKey) -> None:
 
 
 def rsa_private_key(n: int, e: int, d: int, p: int, q: int, dp: int, dq: int, qi: int) -> rsa.RSAPrivateKey:  # noqa: PLR0917 - RFC 8017's order
-    """Return the RSA key of these numbers (RFC 8017 section 3.2), once they are known to belong together.
+    """Return the RSA key with these numbers (RFC 8017 section 3.2), after checking that they match.
 
     Raises:
-        UnreadableKey: They do not, or the modulus is longer than 8192 bits.
+        UnreadableKey: They do not match, or the modulus exceeds 8192 bits.
     """
     bits = n.bit_length()
     if bits > MAX_RSA_BITS:
@@ -154,7 +154,7 @@ def rsa_private_key(n: int, e: int, d: int, p: int, q: int, dp: int, dq: int, qi
     half = bits // 2 + _MAX_UNBALANCE_BITS
     if not (
         all(number > 0 for number in (n, e, d, p, q, dp, dq, qi))
-        # Sizes first: what follows multiplies and divides.
+        # Sizes first, because the following checks multiply and divide.
         and p.bit_length() <= half
         and q.bit_length() <= half
         and e.bit_length() <= _MAX_EXPONENT_BITS
@@ -170,12 +170,12 @@ def rsa_private_key(n: int, e: int, d: int, p: int, q: int, dp: int, dq: int, qi
         and qi < p
         and qi * q % p == 1
     ):
-        raise UnreadableKey("is damaged: the numbers of the RSA key do not belong together")
+        raise UnreadableKey("is damaged: the numbers of the RSA key do not match")
     numbers = rsa.RSAPrivateNumbers(p, q, d, dp, dq, qi, rsa.RSAPublicNumbers(e, n))
     try:
         return numbers.private_key(unsafe_skip_rsa_key_validation=True)
     except (ValueError, UnsupportedAlgorithm, InternalError):
-        raise UnreadableKey("is an RSA key that the cryptographic library does not take") from None
+        raise UnreadableKey("is an RSA key that the cryptographic library does not accept") from None
 
 
 def _pkcs8_key(der: bytes) -> PrivateKey:
@@ -218,7 +218,7 @@ def _only(der: bytes, tag: int) -> bytes:
 
 
 def _fields(der: bytes) -> Iterator[tuple[int, bytes]]:
-    """Take DER apart, one level: tags of one octet and their contents (X.690 section 8.1)."""
+    """Split DER into its elements, one level deep: tags of one octet and their contents (X.690 section 8.1)."""
     place = 0
     while place < len(der):
         head = der[place : place + 2]

@@ -14,12 +14,12 @@ class KnownAuthority:
     """A public CA, or a common test CA.
 
     Attributes:
-        name: Its name here.
-        title: Its own name.
+        name: Its name in Certwright.
+        title: Its official name.
         directory_url: The URL of its directory.
         trusted: Whether browsers trust its certificates; those of a staging CA are for tests.
         external_account_required: Whether a new account needs an external account binding (RFC 8555 section 7.3.4). The
-            directory says so too, and is right if they differ.
+            directory also says so, and takes precedence if they differ.
     """
 
     name: str
@@ -65,4 +65,4 @@ KNOWN_AUTHORITIES: Final[Mapping[str, KnownAuthority]] = {
         KnownAuthority("pebble", "Pebble on this machine", "https://localhost:14000/dir", trusted=False),
     )
 }
-"""By name. Buypass Go SSL is not among them: it ended in 2025."""
+"""The known CAs by name. Buypass Go SSL is not included, because it ended in 2025."""

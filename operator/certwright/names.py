@@ -1,7 +1,7 @@
-"""The normal form of domain names and addresses: what the spellings of one thing have in common.
+"""The normal form of domain names and addresses, independent of their spelling.
 
-`Example.COM.`, `example.com` and `EXAMPLE.com` are one domain, `2001:DB8:0::1` and `2001:db8::1` one address. Whatever
-compares, digests or requests names does so in this form, so that another spelling changes nothing.
+`Example.COM.`, `example.com` and `EXAMPLE.com` are one domain, and `2001:DB8:0::1` and `2001:db8::1` are one address.
+Names are compared, hashed and requested in this form, so that another spelling changes nothing.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ if TYPE_CHECKING:
     from cryptography import x509
 
 MAX_WRITTEN = 1024
-"""Longer texts are not converted: the work grows with the length, and no name is as long."""
+"""Longer texts are not converted, because the work grows with the length, and no name is as long."""
 
 
 def normal_domain(text: str) -> str:
     """Return a domain name in lower case, without a final dot, in A-labels (RFC 5890); a leading `*.` stays.
 
-    What is no domain name in ASCII is returned as it is, in lower case: whether it is one, others decide.
+    ASCII text that is not a domain name is returned in lower case; the caller validates it.
 
     Raises:
-        ValueError: It has other characters than ASCII, and is no internationalised domain name (RFC 5891).
+        ValueError: It has non-ASCII characters, and is not an internationalized domain name (RFC 5891).
     """
     if text.isascii():
         return text.removesuffix(".").lower()
@@ -41,7 +41,7 @@ def normal_domain(text: str) -> str:
 
 
 def normal_address(text: str) -> str:
-    """Return an IP address in its shortest form (RFC 5952); an IPv6 address that stands for an IPv4 one as that one.
+    """Return an IP address in its shortest form (RFC 5952); an IPv6 form of an IPv4 address becomes the latter.
 
     Raises:
         ValueError: The text is not an IPv4 or IPv6 address.
@@ -73,10 +73,10 @@ def normal_name(text: str) -> str:
 
 
 def distinguished_name(text: str) -> x509.Name:
-    """Read a distinguished name as in RFC 4514; types in any case, those of X.520 among them, or as dotted numbers.
+    """Read a distinguished name as in RFC 4514; attribute types may be in any case, or dotted numbers.
 
     Raises:
-        ValueError: It is none, or a value is not what its type can have.
+        ValueError: It is not a distinguished name, or a value is invalid for its type.
     """
     from cryptography import x509  # noqa: PLC0415 - for the few who need it
 

@@ -1,4 +1,4 @@
-"""Why a certificate is revoked, as people write it: for the CRDs, and for the command line, which loads no models."""
+"""Revocation reasons as users write them, for the CRDs and for the command line, which loads no models."""
 
 from __future__ import annotations
 
@@ -16,4 +16,4 @@ RevocationReasonName = Literal[
     "privilegeWithdrawn",
     "aACompromise",
 ]
-"""The reasons of RFC 5280 section 5.3.1, as they are written there."""
+"""The reasons of RFC 5280 section 5.3.1, in its spelling."""

@@ -1,4 +1,4 @@
-"""Text for people: lists, sentences and timestamps, and what a server says, made harmless before it is shown."""
+"""Text for messages: lists, sentences and timestamps, and text from servers, sanitized before it is shown."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_TEXT: Final = 500
-"""The most characters of any one text of a server that reach a message, a log or a status."""
+"""The maximum number of characters of a text from a server in a message, a log or a status."""
 
 MAX_LISTED: Final = 3
 """How many items of a list a message shows before it counts the rest."""
 
 PLACEHOLDER_DOMAIN: Final = r"@(?:.*\.)?example\.(?:com|net|org)"
-"""The end of an e-mail address out of an example (RFC 2606): public CAs refuse it. For RE2 as well as for `re`."""
+"""The end of an example e-mail address (RFC 2606), which public CAs refuse. Works with RE2 and `re`."""
 
-# Controls, format characters (bidirectional overrides hide what a line really says), lone surrogates that no
-# encoder accepts, private use, unassigned, and the two exotic line breaks.
+# Controls, format characters (bidirectional overrides can disguise text), lone surrogates (which cannot be encoded),
+# private use, unassigned, and the two exotic line breaks.
 _UNWANTED: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 
 
 def printable(text: str, limit: int = MAX_TEXT) -> str:
     """Return the text as one line of printable characters, cut at `limit` with an ellipsis."""
-    # Cut before the walk: a long text costs no more than a short one. Four times leaves room for what is
-    # dropped.
+    # Cut first, so that a long text costs no more than a short one. Four times the limit leaves room for dropped
+    # characters.
     head = text[: 4 * limit]
     clean = "".join(" " if unicodedata.category(character) in _UNWANTED else character for character in head)
     line = " ".join(clean.split())

@@ -1,4 +1,4 @@
-"""Where http-01 looks for a file. A module of its own, as solver pods load it and nothing else of the library."""
+"""The path of http-01 files. A separate module, because solver pods load nothing else from the library."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Keys, certificate signing requests, chains, and the checks before a new certificate is stored.
 
-Pure functions on top of `cryptography`, without I/O and asyncio: what is slow (RSA) is for the caller to
-put in a thread. Knows nothing of ACME or Kubernetes.
+Pure functions on top of `cryptography`, without I/O or asyncio: the caller runs slow ones (RSA) in a thread.
+Independent of ACME and Kubernetes.
 """
 
 from certwright.key_file import PrivateKey

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_NAMES: Final = 1000
-"""No CA puts as many into one certificate: Let's Encrypt 100, the others up to 250, for a fee 2000 in rare cases."""
+"""More names than CAs put into a certificate: Let's Encrypt 100, others up to 250, rarely 2000 for a fee."""
 MAX_ISSUER_CHARACTERS: Final = 2048
 MAX_SERIAL_BITS: Final = 512
 """RFC 5280 section 4.1.2.2 allows 20 octets; some private CAs use more."""
@@ -23,7 +23,7 @@ MAX_SERIAL_BITS: Final = 512
 
 @dataclass(frozen=True)
 class CertificateFacts:
-    """The facts that status fields and decisions are based on.
+    """The facts about a certificate that status fields and decisions are based on.
 
     Attributes:
         dns_names: The DNS names of the subjectAltName extension, lower-case, sorted, without duplicates.
@@ -48,8 +48,8 @@ class CertificateFacts:
         """Parse a certificate.
 
         Raises:
-            ChainError: Its extensions or the name of its issuer cannot be parsed, or it has more names, a longer serial
-                number or a longer name of its issuer than any CA gives.
+            ChainError: Its extensions or issuer name cannot be parsed, or it has more names, or a longer serial
+                number or issuer name, than any CA issues.
         """
         try:
             names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value

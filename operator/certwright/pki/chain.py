@@ -23,27 +23,27 @@ if TYPE_CHECKING:
 MAX_CHAIN_BYTES = 256 * 1024
 MAX_CERTIFICATES = 20
 MAX_CERTIFICATE_BYTES = 64 * 1024
-"""Of one, in PEM. A certificate for a thousand domains is about 50 KiB."""
+"""The maximum size of a certificate in PEM. One for a thousand domains has about 50 KiB."""
 MAX_PUBLIC_RSA_BITS = 8192
 MAX_PUBLIC_EXPONENT_BITS = 64
 LABELS = (b"CERTIFICATE", b"X509 CERTIFICATE")
-"""The kinds of block that are certificates; RFC 7468 section 5.1 allows the second to readers."""
+"""The PEM labels of certificates; RFC 7468 section 5.1 allows readers to accept the second."""
 
 _BLOCK = re.compile(
     rb"-----BEGIN (?P<label>[^\r\n-]{0,64})-----(?P<body>[^-]*)-----END (?P=label)-----",
 )
 _BEGIN = b"-----BEGIN "
 _REST = re.compile(rb"(?<!-)-----(?:BEGIN |END |[BEGIND]{0,5}\s*\Z)")
-"""What is left of a block that is damaged or was cut off."""
+"""The remains of a block that is damaged or was cut off."""
 
 
 @dataclass(frozen=True)
 class CertificateChain:
-    """A leaf and its issuers, in the order TLS sends them.
+    """A leaf and its issuers, in the order that TLS servers send them.
 
     Attributes:
         leaf: The end-entity certificate: the first of the file.
-        issuers: What follows it; `arrange_chain` puts its issuers in order, and `check_links` checks them.
+        issuers: The certificates after it; `arrange_chain` sorts the issuers, and `check_links` checks them.
         pem: The normalized chain: certificates only, no text around them, a newline at the end.
     """
 
@@ -61,15 +61,15 @@ class CertificateChain:
 def parse_chain(pem: bytes) -> CertificateChain:
     """Parse a chain, leaf first.
 
-    Text around the blocks is dropped; a block that is not a certificate is refused, so that nothing else can get
-    into a Secret or a server's configuration (RFC 8555 section 11.4).
+    Text around the blocks is dropped. A block that is not a certificate is refused, so that nothing else can get into a
+    Secret or a server's configuration (RFC 8555 section 11.4).
 
     Args:
         pem: At most 256 KiB with 1 to 20 CERTIFICATE blocks.
 
     Raises:
-        ChainError: No certificate, too many, too long, a foreign block, an unfinished block, damage, or a certificate
-            that no CA makes: of more than 64 KiB, or with an RSA key of more than 8192 bits.
+        ChainError: There is no certificate, or too many; the chain is too long or damaged, or has another kind of
+            block; or a certificate has more than 64 KiB, or an RSA key of more than 8192 bits.
     """
     if len(pem) > MAX_CHAIN_BYTES:
         raise ChainError(f"the certificate chain is {len(pem)} bytes long; {MAX_CHAIN_BYTES} is the limit")
@@ -88,14 +88,14 @@ def parse_chain(pem: bytes) -> CertificateChain:
 
 
 def arrange_chain(chain: CertificateChain, key: PrivateKey | SigningRequest) -> CertificateChain:
-    """Return the chain of the certificate for a key: leaf first, then its issuers, without duplicates and strangers.
+    """Return the chain of the certificate for a key: leaf first, then its issuers, without duplicates or strangers.
 
-    Where several certificates are for the key, the leaf is one that was issued by another of the chain, and of those
-    the newest.
+    If several certificates are for the key, the leaf is the newest of those that were issued by another one in the
+    chain.
 
     Raises:
         KeyMismatch: No certificate is for this key.
-        BrokenChain: There are other certificates, and none of them issued the leaf.
+        BrokenChain: There are other certificates, but none of them issued the leaf.
     """
     certificates = (chain.leaf, *chain.issuers)
     leaves = [certificate for certificate in certificates if public_key_matches(certificate, key)]
@@ -111,7 +111,7 @@ def arrange_chain(chain: CertificateChain, key: PrivateKey | SigningRequest) -> 
 
 
 def _broken(leaf: x509.Certificate, others: list[x509.Certificate]) -> BrokenChain:
-    """Say why nothing in the chain is the leaf's issuer, by the one that comes closest."""
+    """Explain why no certificate in the chain is the leaf's issuer, using the closest candidate."""
     links = {link(leaf, other) for other in others}
     closest = next(kind for kind in (Link.FORGED, Link.LIKELY, Link.UNREADABLE, Link.STRANGE) if kind in links)
     return BrokenChain(f"none of the chain's certificates issued the one for the domains: {closest.value}")
@@ -120,11 +120,11 @@ def _broken(leaf: x509.Certificate, others: list[x509.Certificate]) -> BrokenCha
 def check_links(chain: CertificateChain) -> None:
     """Check that each certificate was issued, by name and by signature, by the one after it.
 
-    Above the leaf, a signature that cannot be checked, such as one with SHA-1, leaves the names and key identifiers.
-    The validity of the issuers is not looked at: CAs have served an expired cross-signed root on purpose.
+    Above the leaf, if a signature cannot be checked, for example with SHA-1, names and key identifiers decide. The
+    validity of the issuers is not checked, because CAs have deliberately served an expired cross-signed root.
 
     Raises:
-        BrokenChain: Says which certificate, and how it fails.
+        BrokenChain: The message says which certificate fails, and why.
     """
     certificates = (chain.leaf, *chain.issuers)
     for place, (subject, issuer) in enumerate(pairwise(certificates), start=1):
@@ -152,7 +152,7 @@ def _load(block: bytes, place: int) -> x509.Certificate:
 
 
 def _is_laborious(certificate: x509.Certificate) -> bool:
-    """Whether checking what this certificate signed could take long."""
+    """Return whether checking signatures of this certificate could take long."""
     try:
         key = certificate.public_key()
     except (ValueError, UnsupportedAlgorithm, InternalError):

@@ -1,4 +1,4 @@
-"""What a certificate says besides DNS names, addresses and common name: requested in the CSR, and looked for after."""
+"""Contents of a certificate other than DNS names, addresses and common name: requested in the CSR, checked later."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from certwright.pki.errors import CsrError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-# RFC 5280 section 4.2.1.3, by the names that Kubernetes and cert-manager have for them.
+# RFC 5280 section 4.2.1.3, by their names in Kubernetes and cert-manager.
 _KEY_USAGES: Final = {
     "signing": "digital_signature",
     "digital signature": "digital_signature",
@@ -47,12 +47,12 @@ _EXTENDED: Final = {
 
 
 SERVER_USAGES: Final = frozenset({ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE})
-"""The extended key usages with which TLS servers can use a certificate."""
+"""The extended key usages that allow TLS servers to use a certificate."""
 
 
 @dataclass(frozen=True)
 class Subject:
-    """Fields of a subject besides the common name (RFC 5280 section 4.1.2.4)."""
+    """Fields of a subject other than the common name (RFC 5280 section 4.1.2.4)."""
 
     countries: Sequence[str] = ()
     organizations: Sequence[str] = ()
@@ -64,10 +64,10 @@ class Subject:
     serial_number: str | None = None
 
     def attributes(self) -> list[x509.NameAttribute[str]]:
-        """Return the fields as a CSR has them, from the widest to the narrowest.
+        """Return the fields for a CSR, from the most general to the most specific.
 
         Raises:
-            CsrError: A value is not what its field can have.
+            CsrError: A value is invalid for its field.
         """
         return [_attribute(oid, value) for oid, value in self._values()]
 
@@ -95,17 +95,17 @@ def _attribute(oid: x509.ObjectIdentifier, value: str) -> x509.NameAttribute[str
 
 @dataclass(frozen=True)
 class CertificateContents:
-    """What is requested besides DNS names, addresses and common name.
+    """Requested contents other than DNS names, addresses and common name.
 
-    ACME validates none of it. Public CAs ignore subject and usages, and refuse URIs and e-mail addresses; what a
-    certificate has in the end, `missing_in` tells.
+    ACME does not validate these. Public CAs ignore subject and usages, and refuse URIs and e-mail addresses;
+    `missing_in` returns what a certificate lacks.
 
     Attributes:
         subject: Fields of the subject.
-        literal_subject: The whole subject as in RFC 4514, in place of the common name and `subject`; or None.
+        literal_subject: The whole subject in RFC 4514 form, instead of the common name and `subject`; or None.
         usages: Names as in Kubernetes, such as `digital signature` and `client auth`.
         uris: URIs (RFC 3986) for the subjectAltName.
-        email_addresses: Mailboxes for it.
+        email_addresses: E-mail addresses for the subjectAltName.
     """
 
     subject: Subject = field(default_factory=Subject)
@@ -121,12 +121,12 @@ class CertificateContents:
 
     @property
     def is_for_servers(self) -> bool:
-        """Whether TLS servers will use the certificate: they do if nothing is said of who else does."""
+        """Whether TLS servers will use the certificate: yes, unless the usages say otherwise."""
         extended = [_EXTENDED[one] for one in self.usages if one in _EXTENDED]
         return not extended or not SERVER_USAGES.isdisjoint(extended)
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is requested as JSON values, without what is not."""
+        """Return the requested contents as JSON values, without empty ones."""
         values = asdict(self)
         values["subject"] = {name: value for name, value in values["subject"].items() if value}
         return {name: value for name, value in values.items() if value}
@@ -135,20 +135,20 @@ class CertificateContents:
         """Return the subject.
 
         Args:
-            common_name: The CN; None for none. In a literal subject it takes the place of the CN there.
+            common_name: The CN; None for none. It replaces the CN in a literal subject.
 
         Raises:
-            CsrError: It cannot be made of what is given.
+            CsrError: The given values do not make a valid subject.
         """
         if self.literal_subject is None:
             last = [_attribute(NameOID.COMMON_NAME, common_name)] if common_name else []
             return x509.Name([*self.subject.attributes(), *last])
         if self.subject != Subject():
-            raise CsrError("a literal subject is the whole subject: leave the other fields out")
+            raise CsrError("a literal subject is the whole subject: omit the other fields")
         try:
             literal = distinguished_name(self.literal_subject)
         except ValueError:
-            raise CsrError(f"{self.literal_subject!r} is not a distinguished name as in RFC 4514") from None
+            raise CsrError(f"{self.literal_subject!r} is not a distinguished name in RFC 4514 form") from None
         return x509.Name(
             x509.RelativeDistinguishedName(
                 _attribute(NameOID.COMMON_NAME, common_name) if common_name and one.oid == NameOID.COMMON_NAME else one
@@ -158,7 +158,7 @@ class CertificateContents:
         )
 
     def other_names(self) -> list[x509.GeneralName]:
-        """Return URIs and mailboxes, each once, as a subjectAltName has them.
+        """Return URIs and e-mail addresses for the subjectAltName, without duplicates.
 
         Raises:
             CsrError: One is not ASCII.
@@ -175,7 +175,7 @@ class CertificateContents:
         """Return the extensions for the usages, each with whether it is critical.
 
         Raises:
-            CsrError: A usage is not known, or does not go with the others.
+            CsrError: A usage is unknown, or cannot be combined with the others.
         """
         unknown = [one for one in self.usages if one not in _KEY_USAGES and one not in _EXTENDED]
         if unknown:
@@ -188,7 +188,7 @@ class CertificateContents:
         return found
 
     def missing_in(self, leaf: x509.Certificate) -> tuple[str, ...]:
-        """Return what was requested and the CA left out, in words such as `usages client auth`; none is the best."""
+        """Return descriptions of requested contents that the CA left out, such as `usages client auth`."""
         try:
             usages, names, subject = _usages_of(leaf), _names_of(leaf), list(leaf.subject)
         except UNREADABLE:
@@ -211,7 +211,7 @@ def _key_usage(flags: set[str]) -> x509.KeyUsage:
 
 
 def _usages_of(leaf: x509.Certificate) -> set[str]:
-    """Return the usages that a certificate has, under each of their names."""
+    """Return the usages of a certificate, under each of their names."""
     found: set[str] = set()
     try:
         usage = leaf.extensions.get_extension_for_class(x509.KeyUsage).value

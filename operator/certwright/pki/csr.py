@@ -35,15 +35,15 @@ def build_csr(
         key: The key to certify; it signs the request.
         dns_names: As A-labels; `*.example.com` for a wildcard. Duplicates are dropped.
         ip_addresses: IPv4 or IPv6 addresses in text form.
-        common_name: The subject's CN, a DNS name or an address; None for none, which is what CAs prefer today.
-        contents: What else is requested: fields of the subject, usages, URIs, e-mail addresses.
+        common_name: The subject's CN, a DNS name or an address; None for an empty subject, which CAs prefer.
+        contents: Additional contents: subject fields, usages, URIs, e-mail addresses.
 
     Returns:
         The request in DER, with the names in its subjectAltName extension in the given order.
 
     Raises:
-        CsrError: No name at all, an invalid name, a common name that is not one of the names or longer than 64
-            characters, or contents that no certificate can have.
+        CsrError: There are no names, or a name is invalid; the common name is not one of the names or is longer than 64
+            characters; or the contents are invalid.
     """
     wanted = contents or CertificateContents()
     names = [*general_names(dns_names, ip_addresses), *wanted.other_names()]
@@ -57,10 +57,10 @@ def build_csr(
 
 
 def general_names(dns_names: Sequence[str], ip_addresses: Sequence[str]) -> list[x509.GeneralName]:
-    """Return names and addresses as a subjectAltName has them, each once.
+    """Return names and addresses for the subjectAltName, without duplicates.
 
     Raises:
-        CsrError: No name at all, or an invalid one.
+        CsrError: There are no names, or a name is invalid.
     """
     if not dns_names and not ip_addresses:
         raise CsrError("a certificate needs at least one DNS name or IP address")
@@ -96,7 +96,7 @@ def _common_name(common_name: str | None, names: Sequence[str]) -> str | None:
 
 
 def digest_for(key: PrivateKey) -> hashes.SHA256 | hashes.SHA384 | hashes.SHA512 | None:
-    """Return the digest that a key of this kind signs; None for Ed25519, which has its own."""
+    """Return the hash algorithm for signatures by this kind of key; None for Ed25519, which has its own."""
     if isinstance(key, ed25519.Ed25519PrivateKey):
         return None
     if isinstance(key, ec.EllipticCurvePrivateKey):

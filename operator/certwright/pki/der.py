@@ -1,4 +1,4 @@
-"""The few forms of DER (X.690) that keystores are written with."""
+"""The DER elements (X.690) that keystores need."""
 
 from __future__ import annotations
 

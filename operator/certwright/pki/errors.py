@@ -1,4 +1,4 @@
-"""The errors of keys, requests and chains. No message contains key material."""
+"""Errors about keys, CSRs and chains. No message contains key material."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 LONGEST_WAIT_FOR_START: Final = timedelta(hours=1)
-"""How far ahead a certificate may start and still be waited for: a clock may be that wrong, more is intended."""
+"""How far in the future a certificate may start and still be waited for; clocks differ by less than this."""
 
 _MAX_NAME: Final = 100
 
 
 class PkiError(PortableError):
-    """The base of every error of this package."""
+    """Base class of all errors of this package."""
 
 
 class PrivateKeyError(PkiError):
@@ -32,7 +32,7 @@ class UnsupportedKey(PrivateKeyError):
 
 
 class CsrError(PkiError):
-    """The names given cannot be put in a certificate signing request."""
+    """The given names or contents cannot be put into a certificate signing request."""
 
 
 class KeystoreError(PkiError):
@@ -44,18 +44,18 @@ class ChainError(PkiError):
 
 
 class GateRefused(PkiError):
-    """The check before writing: this certificate must not replace what is in the Secret."""
+    """The check before writing failed: this certificate must not replace the current one."""
 
 
 class KeyMismatch(GateRefused):
-    """The leaf is for a key other than the private key stored with it."""
+    """The leaf is not for the private key that is stored with it."""
 
     def __init__(self) -> None:
         super().__init__("the certificate is for another private key than requested")
 
 
 class MissingNames(GateRefused):
-    """The leaf lacks some of the requested names; `names` are the missing ones."""
+    """The leaf lacks some of the requested names; `names` lists them."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
@@ -63,16 +63,16 @@ class MissingNames(GateRefused):
 
 
 class SurplusNames(GateRefused):
-    """The leaf has names that were not requested (RFC 8555 section 7.4); `names` are these."""
+    """The leaf has names that were not requested (RFC 8555 section 7.4); `names` lists them."""
 
     def __init__(self, names: Sequence[str]) -> None:
         self.names = tuple(names)
         shown = listed([printable(name, _MAX_NAME) for name in self.names])
-        super().__init__(f"the certificate is also for {shown}, which nobody requested")
+        super().__init__(f"the certificate is also for {shown}, which was not requested")
 
 
 class IsAuthority(GateRefused):
-    """The leaf may issue certificates itself: nobody asks for that, and a stolen key would be a stolen CA."""
+    """The leaf may issue certificates itself, which was not requested; a stolen key would be a stolen CA."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -91,7 +91,7 @@ class NotForServers(GateRefused):
 
 
 class UnknownCriticalExtension(GateRefused):
-    """The leaf has a critical extension that TLS clients do not know, so they have to refuse it; `oid` is its type."""
+    """The leaf has a critical extension that TLS clients do not know and must therefore refuse; `oid` is its type."""
 
     def __init__(self, oid: str) -> None:
         self.oid = oid
@@ -106,12 +106,12 @@ class BrokenChain(GateRefused):
 
 
 class NotYetValid(GateRefused):
-    """The leaf becomes valid later than now; a wrong clock on either side is the usual cause.
+    """The leaf is not valid yet; the usual cause is a wrong clock on either side.
 
     Attributes:
         not_before: When it becomes valid.
-        usable_from: When it may be written: a little earlier, as clocks differ.
-        starts_soon: Whether that is so soon that it is worth waiting for.
+        usable_from: When it may be written: a little earlier than `not_before`, because clocks differ.
+        starts_soon: Whether it starts soon enough to wait for it.
     """
 
     def __init__(self, not_before: datetime, now: datetime, *, usable_from: datetime) -> None:

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from certwright.pki.request import SigningRequest
 
 CLOCK_SKEW = timedelta(minutes=5)
-# Let's Encrypt backdates by an hour, others not at all: a change of CA may seem to go back by that much.
+# Let's Encrypt backdates by an hour and others do not, so a change of CA may seem to go back by that much.
 BACKDATING = timedelta(hours=1)
 
 
@@ -48,17 +48,17 @@ def check_before_write(
     is_exact: bool = False,
     for_servers: bool = False,
 ) -> CertificateChain:
-    """Check everything that a server and its clients rely on, and return the chain to write.
+    """Check everything that servers and clients rely on, and return the chain to write.
 
     Args:
-        chain: What the CA delivered, in any order.
-        key: The key that will stand beside it, or the request that was made with it.
-        dns_names: The requested names, as A-labels. Each must be a subjectAltName itself: a wildcard covers
-            only the same wildcard, because what was requested is what must be there.
+        chain: The chain from the CA, in any order.
+        key: The key that will be stored with it, or the CSR.
+        dns_names: The requested names, as A-labels. Each must itself be a subjectAltName, so a wildcard does not cover
+            other requested names.
         ip_addresses: The requested addresses.
-        now: The present, UTC.
-        current: The certificate that is to be replaced, if there is one.
-        is_exact: Whether the leaf may have no other DNS names and addresses than those requested.
+        now: The current time, UTC.
+        current: The certificate to replace, if there is one.
+        is_exact: Whether the leaf must have no other DNS names and addresses than those requested.
         for_servers: Whether TLS servers will use it.
 
     Returns:
@@ -67,12 +67,12 @@ def check_before_write(
     Raises:
         KeyMismatch: No certificate of the chain is for the key.
         MissingNames: A requested name is not in the leaf.
-        SurplusNames: The leaf has another one, and is to be exact.
-        IsAuthority: The leaf is the certificate of a CA.
+        SurplusNames: The leaf has other names, and must be exact.
+        IsAuthority: The leaf is a CA certificate.
         NotForServers: Its extended key usage forbids its use by servers.
         UnknownCriticalExtension: It has a critical extension that clients do not know.
-        BrokenChain: The issuer of the leaf is not among the certificates beside it.
-        NotYetValid: The leaf's life begins more than five minutes from now; see `NotYetValid.usable_from`.
+        BrokenChain: The issuer of the leaf is not among the other certificates.
+        NotYetValid: The leaf's validity begins more than five minutes from now; see `NotYetValid.usable_from`.
         Expired: The leaf has expired, or ends before it begins.
         OlderThanCurrent: The leaf was issued before `current`.
         ChainError: The leaf's extensions or the name of its issuer cannot be read.
@@ -85,7 +85,7 @@ def check_before_write(
         raise Expired(facts.not_after)
     if current is not None:
         _check_newer(arranged.leaf, current, now)
-    # Last: whoever waits for it will find nothing else wrong with it.
+    # Checked last, so that a caller who waits for it knows that nothing else is wrong.
     if facts.not_before > now + CLOCK_SKEW:
         raise NotYetValid(facts.not_before, now, usable_from=facts.not_before - CLOCK_SKEW)
     return arranged
@@ -109,7 +109,7 @@ def _check_names(
 
 
 def _check_uses(leaf: x509.Certificate, *, for_servers: bool) -> None:
-    """Check that clients will take the certificate for what it is requested for; one without usages is for all."""
+    """Check that clients will accept the certificate for its purpose; one without usages is for all purposes."""
     try:
         extensions = list(leaf.extensions)
     except UNREADABLE:
@@ -137,5 +137,5 @@ def _same_issuer(leaf: x509.Certificate, current: x509.Certificate) -> bool:
     try:
         return leaf.issuer == current.issuer
     except ValueError:
-        # What somebody put there may name its issuer in a way that cannot be read.
+        # The current certificate may come from anyone, with an issuer name that cannot be read.
         return False

@@ -1,8 +1,8 @@
-"""Java keystores of the old kind, JKS, for programs that read no PKCS #12 (Java itself prefers that since version 9).
+"""Java keystores in the old JKS format, for programs that cannot read PKCS #12 (Java's default since version 9).
 
-Written here because no library for it is maintained. The format is Sun's and was never published: a header, entries,
-and a SHA-1 over everything that is keyed with the password; a private key is hidden by a stream of SHA-1 digests. Both
-are weak, whatever the password, so a JKS file needs the same care as the unencrypted key.
+Implemented here because no library for it is maintained. Sun never published the format: a header, entries, and a SHA-1
+over everything, keyed with the password; a stream of SHA-1 digests hides the private key. Both are weak with any
+password, so protect a JKS file like an unencrypted key.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from certwright.pki.chain import CertificateChain
 
 CA_ALIAS: Final = "ca"
-"""The name of the entry of a CA's certificate; further ones are `ca-2`, `ca-3`."""
+"""The alias of the first CA certificate; further ones are `ca-2`, `ca-3`."""
 MAX_ALIAS: Final = 128
 
 _MAGIC: Final = 0xFEEDFEED
@@ -54,10 +54,10 @@ def to_jks(
     Args:
         key: The private key.
         chain: The certificate and its issuers.
-        password: Of the file and of the key; printable ASCII.
-        alias: What the entry of the key is called. Java looks names up in lower case, so it is written in lower case.
-        created: What the entries say of their age.
-        trusted: CA certificates, each as an entry of its own.
+        password: The password of the file and the key; printable ASCII.
+        alias: The alias of the key's entry. It is written in lower case, because Java looks aliases up in lower case.
+        created: The creation time in the entries.
+        trusted: CA certificates, each in a separate entry.
 
     Raises:
         KeystoreError: The password or the alias cannot be used.

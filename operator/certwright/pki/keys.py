@@ -1,8 +1,8 @@
-"""Private keys of certificates: generated, written, read and compared with a spec.
+"""Private keys of certificates: generate, write, read, and compare with a spec.
 
-Everything here is synchronous and pure. Generating an RSA key takes 0.1 s, one of 8192 bits half a minute: call
-`generate_private_key` for RSA in a thread. Reading a key takes a millisecond, and 70 ms for the longest that is read:
-see `certwright.key_file`.
+Everything here is synchronous and pure. Generating an RSA key takes 0.1 s, and half a minute for 8192 bits, so call
+`generate_private_key` for RSA in a thread. Reading a key takes a millisecond, or 70 ms for the longest one; see
+`certwright.key_file`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def generate_private_key(algorithm: KeyAlgorithm = "ECDSA", size: int | None = N
 
     Args:
         algorithm: ECDSA (P-256, P-384, P-521), RSA or Ed25519.
-        size: In bits: 256, 384, 521 for ECDSA; 2048, 3072, 4096, 8192 for RSA; None for Ed25519. None is the
-            default of the algorithm: 256 and 2048.
+        size: Bits: 256, 384 or 521 for ECDSA; 2048, 3072, 4096 or 8192 for RSA; None for Ed25519. None selects the
+            default of 256 or 2048.
 
     Raises:
-        UnsupportedKey: The algorithm does not exist, or not in that size.
+        UnsupportedKey: The algorithm does not exist, or does not have that size.
     """
     size = _checked_size(algorithm, size)
     if algorithm == "ECDSA":
@@ -58,8 +58,8 @@ def private_key_to_pem(key: PrivateKey, encoding: KeyEncoding = "PKCS8") -> byte
 
     Args:
         key: The key.
-        encoding: PKCS8 (RFC 5958, `PRIVATE KEY`) or PKCS1 (`RSA PRIVATE KEY`, and for ECDSA its counterpart,
-            SEC 1 / RFC 5915, `EC PRIVATE KEY`).
+        encoding: PKCS8 (RFC 5958, `PRIVATE KEY`) or PKCS1 (`RSA PRIVATE KEY`, and for ECDSA the equivalent SEC 1 form,
+            RFC 5915, `EC PRIVATE KEY`).
 
     Raises:
         UnsupportedKey: Ed25519 has no PKCS1 form, or the encoding is neither of the two.
@@ -98,12 +98,12 @@ def load_private_key(pem: bytes, *, trusted: bool = False) -> PrivateKey:
     """Read an unencrypted PEM key in any of the forms that `private_key_to_pem` writes.
 
     Args:
-        pem: What a Secret's `tls.key` holds; at most 16 KiB.
-        trusted: Skip the trial signature: for keys this process made itself, and for those that are only compared.
+        pem: The key in PEM, such as a Secret's `tls.key`; at most 16 KiB.
+        trusted: Skip the trial signature, for keys that this process generated or only compares.
 
     Raises:
-        PrivateKeyError: It is no PEM key, damaged, encrypted, neither RSA, ECDSA nor Ed25519, longer than 8192 bits, or
-            it does not work.
+        PrivateKeyError: It is not a PEM key, is damaged or encrypted, is not RSA, ECDSA or Ed25519, is longer than 8192
+            bits, or does not work.
     """
     try:
         key = read_private_key(pem)
@@ -146,7 +146,7 @@ def public_key_matches_spec(leaf: x509.Certificate, algorithm: KeyAlgorithm, siz
 
 
 def is_of_kind(key: CertificatePublicKeyTypes, algorithm: KeyAlgorithm, size: int | None = None) -> bool:
-    """Whether a public key is what a spec asks for; a size of None means the algorithm's default size."""
+    """Return whether a public key matches a spec; a size of None means the algorithm's default size."""
     size = size or DEFAULT_SIZES[algorithm]
     match algorithm:
         case "ECDSA":

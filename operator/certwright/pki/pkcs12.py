@@ -25,7 +25,7 @@ macOS 15, Windows Server 2019 and later. `legacy` is 3DES and SHA-1, which every
 40-bit RC2 for the certificates, which hides nothing: for what is so old that it expects it; OpenSSL 3 refuses it.
 """
 
-# What OpenSSL uses: programs of that age may take no more.
+# As in OpenSSL; programs of that age may not accept more.
 _LEGACY_ROUNDS = 2048
 _MAX_NAME = 256
 
@@ -40,17 +40,17 @@ def to_pkcs12(
 ) -> bytes:
     """Write key, certificate and issuers as one encrypted file, with one entry. It takes about 20 ms.
 
-    Whatever the encryption, the MAC lets a password be tried in 2,048 rounds: it has to be a long random one.
+    With any encryption, an attacker can test a password against the MAC in 2,048 rounds, so use a long random one.
 
     Args:
         key: The private key.
         chain: The certificate and its issuers.
-        password: Printable ASCII: programs disagree about how others are encoded, and Java refuses them.
-        name: What the entry is called; Java's alias, Windows' friendly name. None for no name; Java then calls it 1.
-        encryption: How it is encrypted.
+        password: Printable ASCII, because programs encode other characters differently, and Java refuses them.
+        name: The name of the entry: Java's alias, Windows' friendly name. None for no name; Java then calls it 1.
+        encryption: The encryption.
 
     Raises:
-        KeystoreError: The password is empty or has other characters, or there is no such encryption.
+        KeystoreError: The password is empty or has other characters, or the encryption is unknown.
         KeyMismatch: The certificate is for another key.
     """
     _check(encryption, password)
@@ -72,15 +72,16 @@ def to_pkcs12(
 def to_pkcs12_truststore(
     certificates: Sequence[x509.Certificate], *, password: str, encryption: Pkcs12Encryption = "modern"
 ) -> bytes:
-    """Write CA certificates as a file that Java takes as a trust store: each is marked as trusted for any use.
+    """Write CA certificates as a trust store for Java: each is marked as trusted for any use.
 
     Args:
         certificates: At least one. Each entry has the certificate's subject as its name.
         password: See `to_pkcs12`.
-        encryption: How it is encrypted.
+        encryption: The encryption.
 
     Raises:
-        KeystoreError: The password is empty or has other characters, there is no such encryption, or no certificate.
+        KeystoreError: The password is empty or has other characters, the encryption is unknown, or there is no
+            certificate.
     """
     _check(encryption, password)
     if not certificates:
@@ -95,7 +96,7 @@ def to_pkcs12_truststore(
 
 
 def _name(certificate: x509.Certificate, place: int) -> str:
-    """Return a name that no other entry has, whatever the certificates are called."""
+    """Return a name that no other entry has."""
     try:
         subject = certificate.subject.rfc4514_string()[:_MAX_NAME]
     except ValueError:
@@ -110,7 +111,7 @@ def _check(encryption: str, password: str) -> None:
 
 
 def check_keystore_password(password: str) -> None:
-    """Check that all programs that read keystores accept a password, before anything is put into one.
+    """Check that all programs that read keystores accept a password.
 
     Raises:
         KeystoreError: It is empty, or has characters other than printable ASCII.

@@ -1,7 +1,7 @@
 """PKCS #12 files (RFC 7292) with certificates in 40-bit RC2, as Windows and Java wrote them until about 2020.
 
-`cryptography` has no RC2 of 40 bits, rightly: anybody can break it. Some old programs expect it all the same. The
-private key is in 3DES, as in every file of that age. Everything is derived from the password by SHA-1.
+`cryptography` rightly does not support 40-bit RC2, because anyone can break it, but some old programs require it. The
+private key is encrypted with 3DES, as in every file of that age. All keys are derived from the password with SHA-1.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _WITH_RC2_40: Final = oid(f"{_PKCS12}.1.6")
 _SHROUDED_KEY_BAG: Final = oid(f"{_PKCS12}.10.1.2")
 _CERTIFICATE_BAG: Final = oid(f"{_PKCS12}.10.1.3")
 _SHA1: Final = sequence(oid("1.3.14.3.2.26"), b"\x05\x00")
-# Java trusts only what has Oracle's attribute; its value is "any extended key usage".
+# Java trusts only entries with Oracle's attribute; its value is "any extended key usage".
 _TRUSTED_USAGE: Final = oid("2.16.840.1.113894.746875.1.1")
 _ANY_USAGE: Final = oid("2.5.29.37.0")
 
@@ -143,13 +143,13 @@ def _rounded(length: int) -> int:
 
 
 def rc2_cbc(key: bytes, iv: bytes, content: bytes, *, effective_bits: int | None = None) -> bytes:
-    """Encrypt whole blocks by RC2 (RFC 2268) in CBC mode.
+    """Encrypt whole blocks with RC2 (RFC 2268) in CBC mode.
 
     Args:
         key: 1 to 128 bytes.
         iv: 8 bytes.
         content: A multiple of 8 bytes.
-        effective_bits: Of the key; by default all.
+        effective_bits: The effective key length; all bits by default.
     """
     words = _expanded(key, effective_bits or len(key) * 8)
     result, previous = bytearray(), iv
@@ -196,4 +196,4 @@ _PI: Final = bytes.fromhex(
     "2d5dfa98e38a92ae05df2910676cbac9d300e6cfe19ea82c6316013f58e289a9"
     "0d38341bab33ffb0bb480c5fb9b1cd2ec5f3db47e5a59c770aa62068fe7fc1ad"
 )
-"""PITABLE of RFC 2268: a permutation made of the digits of pi."""
+"""PITABLE of RFC 2268: a permutation derived from the digits of pi."""

@@ -1,4 +1,4 @@
-"""Certificate signing requests from other programs, and what they request."""
+"""Certificate signing requests created by other programs."""
 
 from __future__ import annotations
 
@@ -26,8 +26,9 @@ class SigningRequest:
 
     Attributes:
         der: The request in DER.
-        dns_names: The DNS names it asks for, lower-case, in its order, the common name last if it is none of them.
-        ip_addresses: The addresses it asks for, in text form.
+        dns_names: The requested DNS names, lower-case, in the order of the request; the common name last, if it is not
+            one of them.
+        ip_addresses: The requested addresses, in text form.
     """
 
     der: bytes = field(repr=False)
@@ -55,7 +56,7 @@ def read_csr(content: bytes) -> SigningRequest:
         content: At most 64 KiB.
 
     Raises:
-        CsrError: It is not a request, its signature does not verify, or it has no name that ACME certifies.
+        CsrError: It is not a CSR, its signature does not verify, or it has no name that ACME can validate.
     """
     if len(content) > _MAX_BYTES:
         raise CsrError(f"the CSR is {len(content)} bytes long; the limit is {_MAX_BYTES}")

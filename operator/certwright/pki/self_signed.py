@@ -1,4 +1,4 @@
-"""A certificate that no CA vouches for: a stand-in for servers that do not start without one."""
+"""Self-signed certificates: a placeholder for servers that do not start without a certificate."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
 
 LASTS: Final = dt.timedelta(days=90)
 SKEW: Final = dt.timedelta(hours=1)
-"""Clocks of clients may be behind ours."""
+"""How far the certificate is backdated, because clients' clocks may be behind."""
 ORGANIZATION: Final = "temporary certificate of Certwright"
-"""The whole subject and issuer: no name, which may be too long for one, and something that people can read."""
+"""The whole subject and issuer: a readable text instead of a domain, which may be too long for it."""
 
 
 def self_signed(
     key: PrivateKey, *, dns_names: Sequence[str], ip_addresses: Sequence[str] = (), now: dt.datetime
 ) -> bytes:
-    """Return a self-signed certificate in PEM, valid for 90 days, for servers alone.
+    """Return a self-signed certificate in PEM, valid for 90 days, for servers only.
 
     Args:
         key: Its key, which signs it.
         dns_names: As A-labels; `*.example.com` for a wildcard.
         ip_addresses: IPv4 or IPv6 addresses in text form.
-        now: The present time.
+        now: The current time.
 
     Raises:
-        CsrError: No name at all, or an invalid one.
+        CsrError: There are no names, or a name is invalid.
     """
     name = x509.Name([x509.NameAttribute(NameOID.ORGANIZATION_NAME, ORGANIZATION)])
     builder = (

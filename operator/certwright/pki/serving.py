@@ -1,4 +1,4 @@
-"""A certificate for a server inside the cluster, from a CA that exists for it alone."""
+"""A certificate for a server inside the cluster, from a CA created for this purpose only."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ if TYPE_CHECKING:
 
 LIFETIME: Final = dt.timedelta(days=365)
 CLOCK_SKEW: Final = dt.timedelta(hours=1)
-"""How far the clocks of those who check it may be behind."""
+"""How far the clocks of clients may be behind."""
 
 
 @dataclass(frozen=True)
 class ServingCertificate:
-    """What a server and those who connect to it need.
+    """The certificates and key that a server and its clients need.
 
     Attributes:
         ca_pem: The CA's certificate.
-        certificate_pem: The server's.
+        certificate_pem: The server's certificate.
         key_pem: Its private key (PKCS #8).
     """
 
@@ -36,14 +36,14 @@ class ServingCertificate:
 
 
 def make_serving_certificate(names: Sequence[str], *, now: dt.datetime) -> ServingCertificate:
-    """Make a certificate for DNS names, and the CA that signs it. Nobody keeps the CA's key: it signs nothing else.
+    """Create a certificate for DNS names, and the CA that signs it. The CA's key is discarded.
 
     Args:
-        names: Of the server.
-        now: The present time.
+        names: The names of the server.
+        now: The current time.
     """
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
-    # A name of its own: two CAs of the same name in one bundle would be tried one for the other.
+    # A unique name, because two CAs with the same name in one bundle would be confused.
     ca_name = _name(f"Serving CA {x509.random_serial_number():x}"[:40])
     ca = (
         _builder(ca_name, ca_name, ca_key, now)
