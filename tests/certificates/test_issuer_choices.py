@@ -2,26 +2,31 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime as dt
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
 
 from certwright.acme import ConnectionFailed, NoSuchChain
+from certwright.certificates.steps import store_certificate
 from certwright.challenges.errors import PersistentRecordMissing
+from certwright.pki import generate_private_key
 from tests.fakes.operator import SERVER
+from tests.fakes.pki import make_ca
 
 from .bench import CA, Bench
 
 if TYPE_CHECKING:
-    import datetime as dt
-
     from tests.fakes.operator import Build, FakeKubeApi
 
 DNS01 = {"dns01": {"rfc2136": {"nameserver": "127.0.0.1:53"}}}
 PERSIST = {"dns01": {"challengeType": "dns-persist-01"}}
 HTTP01: dict[str, Any] = {"http01": {"ingress": {}}}
+OTHER = make_ca("Root X2")
 MOVED = "https://ca.example.test/v2/directory"
 
 
@@ -171,6 +176,60 @@ async def test_the_preferred_chain_is_stored(bench: Bench) -> None:
     await bench.run()
     assert bench.condition().status == "True"
     assert "PreferredChainMissing" not in bench.events
+
+
+@pytest.mark.parametrize("kind", ["for another key", "no certificate", "of other names", "that has ended"])
+async def test_a_preferred_chain_that_cannot_be_used_costs_no_certificate(bench: Bench, kind: str) -> None:
+    """The default chain is good, so nothing is to be ordered again, nor to wait."""
+
+    def garbage(default: Any) -> Any:
+        if kind == "no certificate":
+            return SimpleNamespace(pem=b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n")
+        if kind == "for another key":
+            return SimpleNamespace(pem=issued(generate_private_key()))
+        leaf = SimpleNamespace(public_key=x509.load_pem_x509_certificate(default.pem).public_key)
+        if kind == "of other names":
+            return SimpleNamespace(pem=issued(leaf, names=("other.example.test",)))
+        return SimpleNamespace(pem=issued(leaf, not_after=bench.now - dt.timedelta(minutes=1)))
+
+    def issued(like: Any, names: tuple[str, ...] = ("web.example.test",), **settings: Any) -> bytes:
+        return OTHER.pem(OTHER.issue(like, names, **settings), OTHER.certificate)
+
+    asked = prefer(bench, garbage)
+    bench.write()
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert (len(bench.ca.orders), asked) == (1, ["Root X2"])
+    assert "leads to Root X2 cannot be used" in bench.messages["PreferredChainMissing"]
+    assert "default chain is used" in bench.messages["PreferredChainMissing"]
+    assert bench.status.failed_attempts == 0
+
+
+async def test_chains_that_never_come_keep_no_certificate_waiting(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_certificate, "LONGEST_CHOICE_SECONDS", 0.05)
+    asked = prefer(bench, None)
+
+    async def never(_default: Any, issuer: str) -> Any:
+        asked.append(issuer)
+        await asyncio.Event().wait()
+
+    bench.ca.choose_chain = never  # type: ignore[attr-defined]
+    bench.write()
+    await bench.run()
+    assert bench.condition().status == "True"
+    assert asked == ["Root X2"]
+    assert "took longer than" in bench.messages["PreferredChainMissing"]
+
+
+async def test_names_of_chains_are_shown_harmless_and_short(bench: Bench) -> None:
+    prefer(bench, NoSuchChain(wanted="Root X2", offered=("\u202eRoot\nX9", "R" * 100_000)))
+    bench.write()
+    await bench.run()
+    said = bench.messages["PreferredChainMissing"]
+    assert said.isprintable()
+    assert len(said) < 500
 
 
 async def test_a_change_of_the_preferred_chain_replaces_nothing(bench: Bench) -> None:

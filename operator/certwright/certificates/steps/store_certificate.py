@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from certwright.acme import AcmeError, NoSuchChain
 from certwright.certificates.contested import having_written
@@ -21,11 +22,11 @@ from certwright.certificates.secret_writing import write_secret
 from certwright.certificates.steps.step import Act
 from certwright.failures import MAX_MESSAGE_CHARACTERS, IssuanceError
 from certwright.kube.errors import Conflict, Invalid
-from certwright.pki import NotYetValid, check_before_write, parse_chain, private_key_to_pem
+from certwright.pki import NotYetValid, PkiError, check_before_write, parse_chain, private_key_to_pem
 from certwright.resources import MAX_COUNT
 from certwright.runtime.backoff import Backoff
 from certwright.runtime.labour import in_thread
-from certwright.text import listed, rfc3339
+from certwright.text import listed, printable, rfc3339
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -38,6 +39,12 @@ if TYPE_CHECKING:
     from certwright.certificates.tools import Tools
     from certwright.pki import CertificateChain, PrivateKey
     from certwright.resources import IssuerRef
+
+
+LONGEST_CHOICE_SECONDS: Final = 40.0
+"""For the chains besides the default one: a step has two minutes, and the certificate is not to wait for them."""
+MAX_SHOWN_NAME: Final = 100
+"""Of a common name in a CA's certificate."""
 
 
 @dataclass(frozen=True)
@@ -172,8 +179,49 @@ def _waiting(observation: Observation, tools: Tools, early: NotYetValid) -> Obse
 
 
 async def checked_chain(observation: Observation, tools: Tools, key: PrivateKey) -> CertificateChain:
-    """Download the chain, and return it if it passes the gate."""
-    downloaded = await _chosen_chain(observation, tools)
+    """Download the chain that the issuer prefers, or else the CA's default one; return it if it passes the gate."""
+    issuer, client = observation.ready_issuer, observation.ready_issuer.client
+    default = await client.download_certificate(observation.open_order.order)
+    preferred = issuer.spec.preferred_chain
+    if preferred is None:
+        return await _passed(default, observation, tools, key)
+    # The certificate is issued: it must not be lost, nor wait, for the sake of its chain.
+    chosen, problem = default, None
+    try:
+        async with asyncio.timeout(LONGEST_CHOICE_SECONDS):
+            chosen = await client.choose_chain(default, preferred)
+    except NoSuchChain as error:
+        offered = listed(printable(name, MAX_SHOWN_NAME) for name in error.offered)
+        problem = (
+            f"{issuer.spec.server} offers no chain that leads to {preferred}; it offers {offered}. The "
+            "default chain is used. Correct the issuer's spec.acme.preferredChain, or leave it out."
+        )
+    except (AcmeError, TimeoutError) as error:
+        why = str(error) or f"they took longer than {LONGEST_CHOICE_SECONDS:g} s"
+        problem = (
+            f"The other chains of {issuer.spec.server} could not be read: {why}. The default chain is used, and "
+            f"the one that leads to {preferred} is tried again at the renewal."
+        )
+    try:
+        passed = await _passed(chosen, observation, tools, key)
+    except PkiError as error:
+        if chosen is default:
+            raise
+        passed = await _passed(default, observation, tools, key)
+        problem = (
+            f"The chain of {issuer.spec.server} that leads to {preferred} cannot be used: {error}. The default chain "
+            "is used, and that one is tried again at the renewal."
+        )
+    if problem is not None:
+        message = problem[:MAX_MESSAGE_CHARACTERS]
+        tools.recorder.record(observation.subject, "Warning", "PreferredChainMissing", message)
+    return passed
+
+
+async def _passed(
+    downloaded: CertificateChainPem, observation: Observation, tools: Tools, key: PrivateKey
+) -> CertificateChain:
+    """Return a chain if it passes the gate."""
     current, names = observation.secret, subject_names(observation.identifiers)
     return await in_thread(
         check_before_write,
@@ -186,30 +234,6 @@ async def checked_chain(observation: Observation, tools: Tools, key: PrivateKey)
         is_exact=True,
         for_servers=contents_of(observation.certificate).is_for_servers,
     )
-
-
-async def _chosen_chain(observation: Observation, tools: Tools) -> CertificateChainPem:
-    """Download the chain that the issuer prefers; the CA's default one, with a warning, if there is none."""
-    issuer, client = observation.ready_issuer, observation.ready_issuer.client
-    default = await client.download_certificate(observation.open_order.order)
-    preferred = issuer.spec.preferred_chain
-    if preferred is None:
-        return default
-    try:
-        return await client.choose_chain(default, preferred)
-    except NoSuchChain as error:
-        message = (
-            f"{issuer.spec.server} offers no chain that leads to {preferred}; it offers {listed(error.offered)}. The "
-            "default chain is used. Correct the issuer's spec.acme.preferredChain, or leave it out."
-        )
-    except AcmeError as error:
-        # The certificate is issued: it must not be lost, nor wait, for the sake of its chain.
-        message = (
-            f"The other chains of {issuer.spec.server} could not be read: {error}. The default chain is used, and "
-            "the one that leads to " + preferred + " is tried again at the renewal."
-        )
-    tools.recorder.record(observation.subject, "Warning", "PreferredChainMissing", message)
-    return default
 
 
 async def replace_certificate(
