@@ -9,7 +9,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 export PYTHONPATH := .:e2e
-# Some images forbid Python to keep what it compiled; the hundreds of programs that tests start would compile it again.
+# Some images set this, and the hundreds of programs that tests start would then compile every module again.
 export PYTHONDONTWRITEBYTECODE :=
 
 .PHONY: help
@@ -17,26 +17,26 @@ help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "; print "Certwright: make <target>; KEEP=1 keeps what it starts running until Ctrl-C\n"} /^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(VENV)/ready ## Show the main job: from nothing to a certificate that an ingress serves (KEEP=1)
+demo: $(VENV)/ready ## Show the operator at work: from nothing to a certificate that an ingress controller serves (KEEP=1)
 	@$(BIN)/python -m demo
 
 .PHONY: demo-node
 demo-node: $(VENV)/ready ## Show the same on a real node, with HTTP-01 (root; KEEP=1)
-	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
+	@echo "==> Programs of the test bed and its node: build the missing ones (once; 15 to 30 minutes)"
 	@$(BIN)/python -m testbed build --node >/dev/null
-	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
+	@echo "==> Certwright's image: build it if needed (2 minutes; seconds after a change)"
 	@$(BIN)/python -m image --testbed
 	@$(BIN)/python -m testbed isolated -- $(BIN)/python -m demo --node
 
 .PHONY: test
 test: $(VENV)/ready ## Run all checks, all tests, and e2e where it can run; CI runs this
 	@$(MAKE) --no-print-directory --jobs=2 lint docs
-	@echo "==> Programs of the test bed: found, or built once (10 to 20 minutes)"
+	@echo "==> Programs of the test bed: build the missing ones (once; 10 to 20 minutes)"
 	@$(BIN)/python -m testbed build
-	@echo "==> Integration tests, which wait half of their time, and unit tests, whose output is shown when they end"
+	@echo "==> Integration tests and, in parallel, unit tests (their output follows when they have finished)"
 	@rm -f .coverage .coverage.*
 	@$(MAKE) --no-print-directory --jobs=2 integration-tests unit-tests
-	@echo "==> Coverage (what runs in the operator's own process, in integration tests, is not counted)"
+	@echo "==> Coverage (not including the operator's own process in integration tests)"
 	@$(BIN)/coverage combine --quiet
 	@$(BIN)/coverage report --format=total --fail-under=90 | sed 's/$$/ % of lines and branches/'
 	@if why=$$($(BIN)/python -m testbed can-isolate 2>&1); then $(MAKE) --no-print-directory e2e; \
@@ -62,17 +62,17 @@ unit-tests:
 
 .PHONY: unit
 unit: $(VENV)/ready ## Run the unit tests: a minute, needs Python only
-	@# Nothing is built for them: what needs Helm is skipped where it is not built yet, and types are for `make lint`.
+	@# Nothing is built for these: tests that need Helm are skipped if it is not built yet, and types are for `make lint`.
 	@$(BIN)/pytest --quiet --numprocesses auto --dist loadfile --skip-unbuilt \
 	  --ignore=tests/integration --ignore=tests/typing $(PYTEST_ARGS)
 
 .PHONY: simulate
-simulate: $(VENV)/ready ## Live a year of 2,000 Certificates in minutes, and draw it (SIMULATION_SEED="1 2" SIMULATION_CERTIFICATES=2000)
+simulate: $(VENV)/ready ## Simulate a year of 2,000 Certificates in minutes, and draw it (SIMULATION_SEED="1 2" SIMULATION_CERTIFICATES=2000)
 	@PYTHONHASHSEED=0 $(BIN)/python -m tests.simulation --seed $(or $(SIMULATION_SEED),1) \
 	  --certificates $(or $(SIMULATION_CERTIFICATES),2000) --plot docs/_static/year.svg
 
 .PHONY: fuzz
-fuzz: $(VENV)/ready ## Fuzz every parser of what others write (FUZZ_SECONDS=60 each)
+fuzz: $(VENV)/ready ## Fuzz every parser of untrusted input (FUZZ_SECONDS=60 each)
 	@$(BIN)/pytest --quiet --numprocesses auto --dist load tests/fuzz \
 	  --fuzz-seconds=$(or $(FUZZ_SECONDS),60) --fuzz-seed=$(or $(FUZZ_SEED),$(shell date +%s)) --timeout=0 $(PYTEST_ARGS)
 
@@ -83,16 +83,16 @@ integration: $(VENV)/ready ## Run the integration tests: real API server, CA, DN
 
 .PHONY: e2e
 e2e: $(VENV)/ready ## Test whole clusters on a real node (root; KEEP=1 waits after a failure)
-	@echo "==> Programs of the test bed and its node: found, or built once (15 to 30 minutes)"
+	@echo "==> Programs of the test bed and its node: build the missing ones (once; 15 to 30 minutes)"
 	@$(BIN)/python -m testbed build --node
-	@echo "==> Certwright's image: found, or built (2 minutes; seconds after a change)"
+	@echo "==> Certwright's image: build it if needed (2 minutes; seconds after a change)"
 	@$(BIN)/python -m image --testbed
-	@echo "==> Scenarios, in two halves at once, each in network, mount and process namespaces of its own"
+	@echo "==> Scenarios, in two halves in parallel, each in its own network, mount and process namespaces"
 	@$(BIN)/python -m scenarios $(PYTEST_ARGS)
 
 .PHONY: lint
 lint: $(VENV)/ready ## Check style, imports, types; CRDs, chart and manifests up to date
-	@# What takes a second comes first.
+	@# Fast checks first.
 	@echo "==> ruff: style"
 	@$(BIN)/ruff check --quiet .
 	@echo "==> ruff: format"
@@ -114,7 +114,7 @@ lint: $(VENV)/ready ## Check style, imports, types; CRDs, chart and manifests up
 .PHONY: docs
 docs: $(VENV)/ready ## Build the documentation into .cache/docs, check its links
 	@echo "==> Documentation: built, links checked (nothing is fetched)"
-	@# From scratch: pages are made from docstrings and schemas, whose changes Sphinx does not see.
+	@# From scratch, because Sphinx does not notice changes in the docstrings and schemas that pages are generated from.
 	@$(BIN)/sphinx-build -q -E -a -W --keep-going -b html -d .cache/doctrees docs .cache/docs
 	@$(BIN)/python docs/check_links.py .cache/docs
 
@@ -147,14 +147,14 @@ chart: crds ## Write what is generated from the chart: schema, docs, manifests
 	@$(BIN)/python -m chart write
 
 .PHONY: manifests
-manifests: chart ## The same: the plain manifests are generated from the chart
+manifests: chart ## The same as chart, which generates the plain manifests
 
 .PHONY: testbed-up
 testbed-up: $(VENV)/ready ## Start a test bed and leave it running
 	@$(BIN)/python -m testbed up
 
 .PHONY: testbed-down
-testbed-down: $(VENV)/ready ## Stop it
+testbed-down: $(VENV)/ready ## Stop the test bed
 	@$(BIN)/python -m testbed down
 
 .PHONY: lock

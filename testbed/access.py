@@ -84,5 +84,5 @@ class PartAccess:
     def _part(self, kind: type[P], name: str) -> P:
         part = self.parts.get(name)
         if not isinstance(part, kind):
-            raise BedError(f"This bed has no {name}", remedy="start the bed, with options that include it")
+            raise BedError(f"This bed has no {name}", remedy="start the test bed with options that include it")
         return part

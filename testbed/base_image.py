@@ -73,7 +73,7 @@ def base_image(store: ImageStore, debootstrap: Path, reporter: Reporter) -> Base
     mirror = _mirror(suite)
     facts.parent.mkdir(parents=True, exist_ok=True)
     with (
-        reporter.task(f"making a base image, Debian {suite}") as task,
+        reporter.task(f"creating a base image, Debian {suite}") as task,
         _folder() as folder,
     ):
         root = folder / "root"
@@ -100,7 +100,7 @@ def base_image(store: ImageStore, debootstrap: Path, reporter: Reporter) -> Base
         if process.returncode != 0:
             raise BinaryUnavailable(
                 f"debootstrap ended with status {process.returncode}",
-                remedy="check that apt-get update works here; or name a base image that can be pulled: BASE=...",
+                remedy="check that apt-get update works here, or specify a base image that can be pulled: BASE=...",
                 details="".join(tail),
             )
         answer = subprocess.run(["chroot", root, "python3", "-c", ASK], capture_output=True, text=True, check=True)
@@ -134,8 +134,8 @@ def _mirror(suite: str) -> str:
         if (origin, codename, component) == (DEBIAN, suite, "main"):
             return address
     raise BinaryUnavailable(
-        "A base image is made from the Debian release that this machine runs, and its apt knows of none",
-        remedy="run apt-get update; on another system, name a base image that can be pulled: BASE=python:3.13-slim",
+        "The base image is created from this machine's Debian release, but apt does not know which one that is",
+        remedy="run apt-get update; on other systems, specify a base image that can be pulled: BASE=python:3.13-slim",
     )
 
 

@@ -95,7 +95,7 @@ class TestBed(PartAccess):
         if state.options.node:
             raise BedError(
                 f"The test bed in {folder} has a node, and belongs to the command that started it",
-                remedy="look into it with nsenter, as that command says; it ends with it",
+                remedy="look inside with the nsenter command that it printed; the test bed stops with it",
             )
         bed = cls(state.options, folder=folder, detached=True)
         bed._assemble()

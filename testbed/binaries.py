@@ -56,8 +56,8 @@ def find(program: Program, go: Go | None, environment: Mapping[str, str] = os.en
         path = Path(assets) / program.name
         if not os.access(path, os.X_OK):
             raise BinaryUnavailable(
-                f"KUBEBUILDER_ASSETS is {assets}, and holds no executable {program.name}",
-                remedy="set it to what `setup-envtest use -p path` prints, or unset it to have it built",
+                f"KUBEBUILDER_ASSETS is {assets}, which has no executable {program.name}",
+                remedy="set it to the output of `setup-envtest use -p path`, or unset it to build the program",
             )
         return path
     return _on_path(program, environment) or _in_cache(program, go)
@@ -136,6 +136,6 @@ def _writable_cache() -> Iterator[Path]:
         yield folder
     except PermissionError as error:
         raise BedError(
-            f"The cache {folder} cannot be written: {error.strerror}",
-            remedy="make it yours, or set XDG_CACHE_HOME to a folder that is",
+            f"The cache folder {folder} is not writable: {error.strerror}",
+            remedy="make it writable, or set XDG_CACHE_HOME to a folder that is",
         ) from error

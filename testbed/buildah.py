@@ -128,6 +128,6 @@ def _run(command: list[str | Path], name: str) -> None:
     if answer.returncode != 0:
         raise BinaryUnavailable(
             f"The image {name} could not be built: buildah ended with status {answer.returncode}",
-            remedy="see the end of its output, above",
+            remedy="see the end of its output above",
             details="\n".join(answer.stdout.splitlines()[-TAIL_LINES:]),
         )

@@ -28,16 +28,18 @@ from .state import FILE, BedState, read_state
 # Marks a folder as a bed's, which may be removed.
 MARKER = ".testbed"
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, help="A test bed of real parts for Certwright.")
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A test bed of real components for Certwright.")
 output = Console()
-Folder = Annotated[Path, typer.Option("--dir", help="Folder of the bed; two folders are two beds.")]
+Folder = Annotated[Path, typer.Option("--dir", help="Folder of the test bed; each has its own.")]
 
 
 @app.command()
 def up(
     folder: Folder = DEFAULT_BED,
-    nonce_reject: Annotated[int, typer.Option(help="Percent of good nonces that Pebble refuses.", min=0, max=99)] = 5,
-    authz_reuse: Annotated[int, typer.Option(help="Percent of authorizations reused.", min=0, max=100)] = 50,
+    nonce_reject: Annotated[
+        int, typer.Option(help="Percentage of good nonces that Pebble refuses.", min=0, max=99)
+    ] = 5,
+    authz_reuse: Annotated[int, typer.Option(help="Percentage of authorizations reused.", min=0, max=100)] = 50,
     *,
     audit: Annotated[bool, typer.Option(help="Write the API server's audit log.")] = False,
 ) -> None:
@@ -64,7 +66,7 @@ def up(
 def down(
     folder: Folder = DEFAULT_BED,
     *,
-    keep_logs: Annotated[bool, typer.Option("--keep-logs", help="Keep the folder with the logs.")] = False,
+    keep_logs: Annotated[bool, typer.Option("--keep-logs", help="Keep the folder and its logs.")] = False,
 ) -> None:
     """Stop a bed and remove its folder."""
     if read_state(folder) is None:
@@ -102,7 +104,7 @@ def env(folder: Folder = DEFAULT_BED) -> None:
 def build(
     *,
     node: Annotated[
-        bool, typer.Option("--node", help="Include those of a bed with a node, Helm and kubeconform.")
+        bool, typer.Option("--node", help="Include the programs for a node, Helm and kubeconform.")
     ] = False,
 ) -> None:
     """Find, build or install all programs of the bed and print their paths."""
@@ -127,7 +129,7 @@ def isolated(command: Annotated[list[str], typer.Argument(help="Program and argu
 def can_isolate() -> None:
     """Tell whether beds with a node can run here; if not, say why and exit with status 1."""
     check_possible()
-    output.print("Beds with a node can run here.")
+    output.print("Test beds with a node can run here.")
 
 
 @app.command()
@@ -176,7 +178,7 @@ def main() -> None:
 def _prepare(folder: Path) -> None:
     """Empty the folder of an earlier bed; refuse a folder with anything else in it, as `down` removes it."""
     if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).exists():
-        raise BedError(f"{folder} is not empty, and was not created by the test bed", remedy="name another folder")
+        raise BedError(f"{folder} is not empty, and was not created by the test bed", remedy="choose another folder")
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / MARKER).touch()

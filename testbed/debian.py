@@ -89,7 +89,7 @@ def find_or_install(programs: Iterable[str], reporter: Reporter) -> dict[str, Pa
         path = tool.find()
         if path is None:
             raise BinaryUnavailable(
-                f"The package {tool.package} is installed, and has no {tool.program}",
+                f"The package {tool.package} is installed, but has no {tool.program}",
                 remedy=f"look at dpkg -L {tool.package}",
             )
         found[tool.program] = path
@@ -103,15 +103,15 @@ def _install(missing: list[Tool], reporter: Reporter) -> None:
     command = f"apt-get update && apt-get install -y --no-install-recommends {' '.join(packages)}"
     if shutil.which("apt-get") is None:
         raise BinaryUnavailable(
-            f"Not on PATH: {programs}; and apt-get, which would install it, is missing",
-            remedy=f"install {', '.join(tool.wants for tool in missing)} with the package manager of this system",
+            f"Not on PATH: {programs}. apt-get, which could install it, is missing too",
+            remedy=f"install {', '.join(tool.wants for tool in missing)} with this system's package manager",
         )
     if os.geteuid() != 0:
         unneeded = "".join(
             f" (its system service is not needed: sudo systemctl disable --now {service})" for service in services
         )
         raise BinaryUnavailable(
-            f"Missing: {programs} (package {', '.join(packages)}); installation takes root",
+            f"Missing: {programs} (package {', '.join(packages)}); installing it requires root",
             remedy=f"run, or ask an administrator to run: sudo sh -c '{command}'{unneeded}",
         )
     names = " ".join(packages)

@@ -75,12 +75,12 @@ def check_go(go: Go | None, program: Program) -> Go:
     number = ".".join(map(str, wanted))
     if go is None:
         raise BinaryUnavailable(
-            f"{program.name} has to be built, and there is no Go on PATH",
+            f"{program.name} must be built, but Go is not on PATH",
             remedy=f"install Go {number} or later and put its bin folder on PATH",
         )
     if go.number < wanted:
         raise BinaryUnavailable(
-            f"{program.name} has to be built with Go {number} or later, {go.executable} is {go.version}",
+            f"{program.name} must be built with Go {number} or later, but {go.executable} is {go.version}",
             remedy=f"install Go {number} or later and put its bin folder first on PATH",
         )
     return go
@@ -98,8 +98,8 @@ def check_room(program: Program, go: Go, target: Path) -> None:
         free = shutil.disk_usage(_existing(folder)).free
         if free < wanted:
             raise DiskFull(
-                f"Building {program.name} needs about {_gib(wanted)} in {folder}, {_gib(free)} are free",
-                remedy="make room, or point GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a bigger file system",
+                f"Building {program.name} needs about {_gib(wanted)} in {folder}, but only {_gib(free)} are free",
+                remedy="free up space, or point GOCACHE, GOMODCACHE and XDG_CACHE_HOME to a larger file system",
             )
 
 
@@ -144,13 +144,13 @@ def build(go: Go, program: Program, output: Path, *, log: Path, task: Task) -> N
 def _failure(program: Program, tail: str, log: Path) -> BinaryUnavailable | DiskFull:
     if "no space left on device" in tail.lower():
         return DiskFull(
-            f"The disk filled up while {program.name} was built",
-            remedy="make room (`go clean -cache` frees Go's build cache) and try again",
+            f"The disk became full while {program.name} was built",
+            remedy="free up space (`go clean -cache` clears Go's build cache) and try again",
             details=tail,
         )
     return BinaryUnavailable(
         f"Building {program.name} failed",
-        remedy=f"see the whole output in {log}; where a download failed, check the network or GOPROXY",
+        remedy=f"see the full output in {log}; if a download failed, check the network or GOPROXY",
         details=tail,
     )
 

@@ -48,7 +48,7 @@ class ImageStore:
             BinaryUnavailable: no driver works.
         """
         if os.geteuid() != 0:
-            raise BedError("Building an image with buildah takes root", remedy="run it with sudo")
+            raise BedError("Building an image with buildah requires root", remedy="run it with sudo")
         for driver in DRIVERS:
             store = cls(buildah, cache() / "buildah" / driver, driver)
             store.folder.mkdir(parents=True, exist_ok=True)
@@ -59,7 +59,7 @@ class ImageStore:
                 return store
             shutil.rmtree(store.folder, ignore_errors=True)
         raise BinaryUnavailable(
-            f"buildah cannot keep images in {cache() / 'buildah'}",
+            f"buildah cannot store images in {cache() / 'buildah'}",
             remedy="run it as root, on a local file system",
             details=answer.stderr,
         )
@@ -147,7 +147,7 @@ class ImageStore:
         if process.returncode != 0:
             raise BinaryUnavailable(
                 f"{problem}: buildah ended with status {process.returncode}",
-                remedy="see the end of its output, above",
+                remedy="see the end of its output above",
                 details="".join(tail),
             )
 

@@ -72,7 +72,7 @@ def bed_cgroup() -> str:
     """
     if os.environ.get(NETWORK) != str(Path("/proc/self/ns/net").readlink()):
         raise BedError(
-            "A bed with a node runs in network, mount and process namespaces of its own, and this is none of them",
+            "A test bed with a node must run in its own network, mount and process namespaces; this process does not",
             remedy="run the command as root under `python -m testbed isolated -- COMMAND`, or use `make e2e`",
         )
     return f"{os.environ[CGROUP]}-{secrets.token_hex(2)}"
@@ -93,8 +93,8 @@ def check_possible() -> None:
     """
     if os.geteuid() != 0:
         raise BedError(
-            "A bed with a node takes root: it makes network and mount namespaces and runs containers in them",
-            remedy="run it as root, for instance `sudo make e2e`, or in a privileged container; "
+            "A test bed with a node requires root, to create network and mount namespaces and run containers in them",
+            remedy="run it as root, for example `sudo make e2e`, or in a privileged container; "
             "all other targets work without",
         )
     probe = subprocess.run(
@@ -106,8 +106,8 @@ def check_possible() -> None:
     )
     if probe.returncode != 0:
         raise BedError(
-            "A bed with a node needs namespaces of its own, and this machine does not allow them",
-            remedy="run it with CAP_SYS_ADMIN and CAP_NET_ADMIN, for instance in a privileged container",
+            "A test bed with a node needs its own namespaces, and this machine does not allow creating them",
+            remedy="run it with CAP_SYS_ADMIN and CAP_NET_ADMIN, for example in a privileged container",
             details=probe.stderr.strip(),
         )
 

@@ -20,6 +20,6 @@ def alone(path: Path, reporter: Reporter) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            reporter.say(f"Waiting for another test bed, which is building and holds {path}")
+            reporter.say(f"Waiting for another test bed that is building programs (lock: {path})")
             fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -171,11 +171,11 @@ class Part(ABC):
                 self._check_ports()
                 next_log_check = now + LOG_CHECK_INTERVAL
             if code is not None:
-                raise self._failed(f"{self.name} ended with status {code} while it started")
+                raise self._failed(f"{self.name} exited with status {code} during startup")
             if self.ready():
                 return
             if self.site.abort.is_set():
-                raise PartFailed(f"{self.name} was not started: another part failed, or the user interrupted")
+                raise PartFailed(f"{self.name} was not started: another component failed, or the user interrupted")
             if now >= deadline:
                 raise self._failed(f"{self.name} was not ready within {READY_TIMEOUT:.0f} s")
             time.sleep(POLL)
@@ -188,8 +188,8 @@ class Part(ABC):
         if taken:
             numbers = ", ".join(f"{number} ({name})" for name, number in self.ports.items())
             raise PortTaken(
-                f"{self.name} cannot bind one of its ports {numbers} on 127.0.0.1: another program has it",
-                remedy="see which with `ss -ltnup`, end it and start again",
+                f"{self.name} cannot bind one of its ports {numbers} on 127.0.0.1: another program uses it",
+                remedy="find it with `ss -ltnup`, stop it and start again",
                 details=self.tail(5),
             )
 

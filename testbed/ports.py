@@ -87,7 +87,7 @@ class PortAllocator:
                     return port
         raise BedError(
             f"No free port between {FIRST} and {LAST} on {LOOPBACK} in {ATTEMPTS} attempts",
-            remedy="see what listens there with `ss -ltnup`, and end test beds that are no longer needed",
+            remedy="see what listens there with `ss -ltnup`, and stop test beds that are no longer needed",
         )
 
 

@@ -26,7 +26,7 @@ def module_folder(name: str, module: str) -> Path:
     go = find_go()
     if go is None:
         raise BinaryUnavailable(
-            f"{module} has to be downloaded, and there is no Go on PATH",
+            f"{module} must be downloaded, but Go is not on PATH",
             remedy="install Go and put its bin folder on PATH",
         )
     answer = subprocess.run(

@@ -69,7 +69,7 @@ def read_state(folder: Path) -> BedState | None:
     except ValidationError as error:
         raise BedError(
             f"{path} is damaged ({error.error_count()} errors)",
-            remedy="stop what still runs there (look for the folder's name in `ps -ef`) and remove it",
+            remedy="stop the processes that still run there (search `ps -ef` for its name) and remove the folder",
         ) from error
 
 

@@ -39,7 +39,7 @@ def wheels_for(base: Base, reporter: Reporter) -> Path:
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     command += ["--only-binary=:all:", "--implementation=cp", f"--python-version={base.python}"]
     command += [f"--platform={name}" for name in platforms(base.glibc)]
-    with reporter.task("fetching the image's dependencies"):
+    with reporter.task("downloading the image's dependencies"):
         answer = subprocess.run(
             [*command, f"--dest={unfinished}", *(f"--requirement={lock}" for lock in locks)],
             stdin=subprocess.DEVNULL,
@@ -50,8 +50,8 @@ def wheels_for(base: Base, reporter: Reporter) -> Path:
         )
     if answer.returncode != 0:
         raise BinaryUnavailable(
-            "The image's dependencies could not be fetched",
-            remedy="see the output of pip, above",
+            "The image's dependencies could not be downloaded",
+            remedy="see the output of pip above",
             details=answer.stderr,
         )
     for older in folder.parent.iterdir():

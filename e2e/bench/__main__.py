@@ -34,7 +34,7 @@ def main() -> int:
     parser.add_argument("--many", type=int, default=100, help="Certificates applied at once (default: 100)")
     parser.add_argument("--runs", type=int, default=5, help="runs of the single issuance (default: 5)")
     parser.add_argument("--ingresses", type=int, default=10_000, help="Ingresses without annotations (default: 10000)")
-    parser.add_argument("--only", choices=PARTS, help="measure just one of these")
+    parser.add_argument("--only", choices=PARTS, help="measure only one of these")
     parser.add_argument("--write", action="store_true", help="put the figures into README.md and docs/")
     arguments = parser.parse_args()
     progress = Console(stderr=True, highlight=False)
@@ -57,7 +57,7 @@ def main() -> int:
     if arguments.json:
         print(json.dumps({figure.title: figure.value for figure in figures}, indent=2))
     else:
-        print_table("Certwright on a test bed of real parts (Pebble: retryAfter 1 s)", figures)
+        print_table("Certwright on a test bed of real components (Pebble: retryAfter 1 s)", figures)
     return 0
 
 
@@ -87,7 +87,7 @@ def _measure(runs: int, many: int, progress: Console) -> list[Figure]:
 
 
 def _measure_ingresses(number: int, progress: Console) -> list[Figure]:
-    progress.print(f"==> memory beside {number} Ingresses")
+    progress.print(f"==> memory with {number} Ingresses")
     options = BedOptions(acme=False, ingress=False, challtestsrv=False)
     with tempfile.TemporaryDirectory(prefix="certwright-bench-") as folder, TestBed(options) as bed:
         bed.apply_crds()

@@ -60,7 +60,7 @@ def run(*, keep: bool) -> int:
 
 def _scenes(stage: Stage, *, keep: bool) -> None:
     options = BedOptions(node=True, network_policies=True, challtestsrv=False)
-    with stage.scene("Start cluster, node, CA, DNS server and ingress controller"):
+    with stage.scene("Start the cluster, node, CA, DNS server and ingress controller"):
         bed = stage.running.enter_context(TestBed(options, folder=FOLDER))
         console.print(f"    node {bed.node.name} is Ready")
     cluster = stage.running.enter_context(Cluster(bed))
@@ -76,9 +76,9 @@ def _scenes(stage: Stage, *, keep: bool) -> None:
     with stage.scene(f"Apply examples/demo-node/ to namespace {NAMESPACE}"):
         for line in bed.kubectl("apply", "--namespace", NAMESPACE, "--filename", str(EXAMPLES)).splitlines():
             console.print(f"    {line}")
-    with stage.scene("Watch the Certificate, and the pod that answers the CA, until it is Ready"):
+    with stage.scene("Watch the Certificate, and the pod that answers the CA, until the Certificate is Ready"):
         certificate = watch_until_ready(cluster, NAMESPACE, "demo", console)
-    with stage.scene(f"Ask Traefik for https://{HOST}, trusting nothing but Pebble's root"):
+    with stage.scene(f"Request https://{HOST} from Traefik, trusting only Pebble's root"):
         bed.kubectl("wait", "pod", "--namespace", NAMESPACE, "--selector=app=demo", "--for=condition=Ready")
         root = bed.pebble.root_pem()
         proof: Proof = ask_ingress(HOST, HTTPS_PORT, root)
@@ -128,7 +128,7 @@ def _keep(bed: TestBed) -> None:
     root.write_bytes(bed.pebble.root_pem())
     wait_for_interrupt(
         f"""
-[bold]Everything is left running.[/] In another terminal, as root, enter by the nsenter command at the top:
+[bold]Everything is left running.[/] In another terminal, as root, run the nsenter command shown at the top, then:
 
   export KUBECONFIG={bed.kubeconfig}
   alias kubectl={bed.programs["kubectl"]} helm={_helm_program()}

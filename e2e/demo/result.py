@@ -42,7 +42,7 @@ def show_result(
     data = {entry: base64.b64decode(content) for entry, content in (secret.get("data") or {}).items()}
     chain = x509.load_pem_x509_certificates(data["tls.crt"])
     if proof.leaf != chain[0]:
-        raise NotAsExpected("the ingress controller serves another certificate than the one in the Secret")
+        raise NotAsExpected("the ingress controller serves a different certificate than the one in the Secret")
     console.print()
     table = Table(title="The chain, verified", show_header=False, title_justify="left")
     for position, one in enumerate(chain):

@@ -21,7 +21,7 @@ PORTS: Final = {"pebble": {"acme": 14000}, "bind": {"main": 14053}, "backend": {
 
 TITLE: Final = "Certwright: from nothing to a certificate that an ingress controller serves"
 INTRODUCTION: Final = (
-    "Real parts on loopback: etcd, kube-apiserver, controller-manager, the Pebble CA (-strict), BIND, Traefik. "
+    "Real components on loopback: etcd, kube-apiserver, controller-manager, the Pebble CA (-strict), BIND, Traefik. "
     "The first run builds them, which takes 10 to 20 minutes; later runs take seconds.\n"
 )
 
@@ -42,7 +42,7 @@ def run(*, keep: bool) -> int:
 
 
 def _scenes(stage: Stage, *, keep: bool) -> None:
-    with stage.scene("Build or find the programs, and start them"):
+    with stage.scene("Find or build the programs, and start them"):
         bed = stage.running.enter_context(TestBed(BedOptions(challtestsrv=False, fixed_ports=PORTS), folder=FOLDER))
     cluster = stage.running.enter_context(Cluster(bed))
     with stage.scene("Apply crds/"):
@@ -58,7 +58,7 @@ def _scenes(stage: Stage, *, keep: bool) -> None:
             console.print(f"    {line}")
     with stage.scene("Watch the Certificate until it is Ready"):
         certificate = watch_until_ready(cluster, NAMESPACE, "demo", console)
-    with stage.scene(f"Ask Traefik for https://{HOST}, trusting nothing but Pebble's root"):
+    with stage.scene(f"Request https://{HOST} from Traefik, trusting only Pebble's root"):
         root = bed.pebble.root_pem()
         proof: Proof = ask_ingress(HOST, bed.traefik.https_port, root)
         console.print(f"    HTTP {proof.status}: {proof.body}")

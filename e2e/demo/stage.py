@@ -48,7 +48,7 @@ class Stage:
 
     def close(self) -> None:
         """Add the time of all scenes."""
-        self.timings["All of it"] = time.monotonic() - self._began
+        self.timings["Total"] = time.monotonic() - self._began
 
 
 def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> int:
@@ -71,7 +71,7 @@ def perform(title: str, introduction: str, scenes: Callable[[Stage], None]) -> i
         shutil.rmtree(FOLDER, ignore_errors=True)
         try:
             with ExitStack() as running:
-                running.callback(console.print, "Ended what the demo had started.")
+                running.callback(console.print, "Stopped everything that the demo had started.")
                 try:
                     scenes(Stage(running))
                 finally:
@@ -97,7 +97,7 @@ def _alone() -> Iterator[None]:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            remedy = "end it with Ctrl-C in its terminal, or wait for it"
+            remedy = "stop it with Ctrl-C in its terminal, or wait until it ends"
             raise BedError(f"Another demo of this checkout is running in {FOLDER}", remedy=remedy) from None
         yield
     finally:

@@ -56,7 +56,7 @@ def build_with_engine(engine: str, name: str, archive: Path, arguments: Mapping[
         if answer.returncode != 0:
             raise CommandFailed(
                 f"{engine} {command[1]} ended with status {answer.returncode}",
-                remedy="see the end of its output, above; BASE=... takes another base image than the public one",
+                remedy="see the end of its output above; BASE=... selects a different base image",
             )
 
 
@@ -80,9 +80,9 @@ def build_with_buildah(
     wanted = base or public_base
     reachable = store.has(wanted) or store.pull(wanted)
     if base and not reachable:
-        raise BinaryUnavailable(f"The base image {base} cannot be pulled", remedy="check its name, and the network")
+        raise BinaryUnavailable(f"The base image {base} cannot be pulled", remedy="check the name and the network")
     if not reachable:
-        reporter.say(f"{public_base} cannot be pulled; the base is made from this machine's Debian instead")
+        reporter.say(f"{public_base} cannot be pulled; creating the base image from this machine's Debian instead")
     archive.unlink(missing_ok=True)
     build_from_checkout(
         store, name, archive, reporter, base=wanted if reachable else None, arguments=arguments, timestamp=timestamp

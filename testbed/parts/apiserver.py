@@ -110,7 +110,7 @@ class ApiServer(Part):
             BedError: the bed was started without audit.
         """
         if not self._audit:
-            raise BedError("The API server writes no audit log", remedy="start the bed with BedOptions(audit=True)")
+            raise BedError("The API server writes no audit log", remedy="start it with BedOptions(audit=True)")
         # Most entries are about other users, and parsing them takes longer than searching.
         mark = f'"username":{json.dumps(user)}' if user else ""
         with self.audit_log.open() as log:

@@ -72,7 +72,7 @@ class Gateway(Arrangement):
                 return
             if time.monotonic() > deadline or self.site.abort.is_set():
                 raise PartFailed(
-                    f"Traefik did not take the Gateway {NAMESPACE}/{NAME} within {READY_SECONDS:.0f} s",
+                    f"Traefik did not accept the Gateway {NAMESPACE}/{NAME} within {READY_SECONDS:.0f} s",
                     remedy=f"read its log, {self._traefik.log}",
                     details=json.dumps(found.get("status"), indent=1),
                 )

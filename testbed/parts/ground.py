@@ -49,7 +49,8 @@ class Ground(Arrangement):
         self.cgroup.create()
         if Path(f"/proc/sys/net/ipv4/conf/{BRIDGE}").exists():
             raise BedError(
-                "Another bed with a node runs in these namespaces", remedy="end it first, or give each its own"
+                "Another test bed with a node runs in these namespaces",
+                remedy="stop it first, or run each in its own namespaces",
             )
         self.sockets.mkdir()
         self._ip("link", "add", BRIDGE, "type", "bridge")

@@ -87,7 +87,7 @@ def test_kubebuilder_assets_come_first(tmp_path: Path) -> None:
 
 
 def test_incomplete_kubebuilder_assets_are_an_error_that_names_the_file(tmp_path: Path) -> None:
-    with pytest.raises(BinaryUnavailable, match=r"holds no executable etcd[\s\S]*What to do: .*setup-envtest"):
+    with pytest.raises(BinaryUnavailable, match=r"has no executable etcd[\s\S]*What to do: .*setup-envtest"):
         find(ETCD, None, {"KUBEBUILDER_ASSETS": str(tmp_path), "PATH": ""})
 
 
@@ -118,19 +118,23 @@ def test_the_cache_key_changes_with_everything_a_program_is_made_of(
 
 
 def test_missing_go_is_named_with_the_version_to_install() -> None:
-    with pytest.raises(BinaryUnavailable, match=r"kubectl has to be built.*no Go[\s\S]*What to do: install Go 1\.26"):
+    with pytest.raises(
+        BinaryUnavailable, match=r"kubectl must be built.*Go is not on PATH[\s\S]*What to do: install Go 1\.26"
+    ):
         check_go(None, KUBECTL)
 
 
 def test_an_old_go_is_named_with_the_version_to_install(tmp_path: Path) -> None:
-    with pytest.raises(BinaryUnavailable, match=r"Go 1\.26\.0 or later, /usr/bin/go is go1\.21\.3[\s\S]*What to do"):
+    with pytest.raises(BinaryUnavailable, match=r"Go 1\.26\.0 or later, but /usr/bin/go is go1\.21\.3[\s\S]*What to do"):
         check_go(toolchain(tmp_path, "go1.21.3"), KUBECTL)
 
 
 def test_a_full_disk_is_seen_before_the_build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = shutil.disk_usage(tmp_path)._replace(free=1 << 30)
     monkeypatch.setattr("testbed.golang.shutil.disk_usage", lambda _: usage)
-    with pytest.raises(DiskFull, match=r"needs about 8\.0 GiB in .*, 1\.0 GiB are free[\s\S]*What to do: make room"):
+    with pytest.raises(
+        DiskFull, match=r"needs about 8\.0 GiB in .*, but only 1\.0 GiB are free[\s\S]*What to do: free up space"
+    ):
         check_room(KUBECTL, toolchain(tmp_path), tmp_path / "not" / "there")
 
 
@@ -157,7 +161,7 @@ esac
     ("output", "failure"),
     [
         ("undefined: x", (BinaryUnavailable, r"Building pebble failed\n[\s\S]*undefined: x[\s\S]*build-pebble\.log")),
-        ("write: no space left on device", (DiskFull, r"The disk filled up[\s\S]*What to do: make room")),
+        ("write: no space left on device", (DiskFull, r"The disk became full[\s\S]*What to do: free up space")),
     ],
 )
 def test_a_failed_build_shows_the_end_of_its_output(
@@ -200,6 +204,6 @@ def test_a_cache_that_cannot_be_written_is_named(
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(Path, "mkdir", refuse)
-    with pytest.raises(BedError, match=r"cannot be written: Permission denied[\s\S]*XDG_CACHE_HOME") as caught:
+    with pytest.raises(BedError, match=r"is not writable: Permission denied[\s\S]*XDG_CACHE_HOME") as caught:
         find_or_build(["pebble"], quiet)
     assert str(own_cache) in str(caught.value)

@@ -78,7 +78,7 @@ def test_no_driver_at_all_is_an_error_with_buildahs_words(machine: Path) -> None
 
 def test_without_root_it_is_said_before_anything_is_done(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testbed.image_store.os.geteuid", lambda: 1000)
-    with pytest.raises(BedError, match="takes root"):
+    with pytest.raises(BedError, match="requires root"):
         ImageStore.open(program(machine, "buildah", ""))
     assert not (machine / "calls").exists()
 

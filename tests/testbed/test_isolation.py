@@ -12,7 +12,7 @@ from testbed.progress import PlainReporter
 def test_without_root_it_says_so_and_runs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testbed.isolation.os.geteuid", lambda: 1000)
     witness = tmp_path / "ran"
-    with pytest.raises(BedError, match=r"takes root[\s\S]*What to do: run it as root, for instance `sudo make e2e`"):
+    with pytest.raises(BedError, match=r"requires root[\s\S]*What to do: run it as root, for example `sudo make e2e`"):
         run_isolated(["touch", str(witness)], PlainReporter(lambda _: None))
     assert not witness.exists()
 
@@ -23,7 +23,7 @@ def test_a_machine_without_namespaces_is_told_what_it_takes(tmp_path: Path, monk
     refusing.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     monkeypatch.setattr("testbed.isolation.os.geteuid", lambda: 0)
-    with pytest.raises(BedError, match=r"does not allow them\nunshare failed: .* permitted\n.*CAP_SYS_ADMIN"):
+    with pytest.raises(BedError, match=r"does not allow creating them\nunshare failed: .* permitted\n.*CAP_SYS_ADMIN"):
         run_isolated(["true"], PlainReporter(lambda _: None))
 
 
@@ -31,7 +31,9 @@ def test_outside_of_its_namespaces_a_node_is_refused(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(CGROUP, "certwright-testbed-0")
     for network in ("", "net:[1]"):
         monkeypatch.setenv(NETWORK, network)
-        with pytest.raises(BedError, match=r"namespaces of its own, and this is none of them\n.*make e2e"):
+        with pytest.raises(
+            BedError, match=r"its own network, mount and process namespaces; this process does not\n.*make e2e"
+        ):
             bed_cgroup()
 
 

@@ -39,7 +39,7 @@ def test_no_file_is_no_bed(tmp_path: Path) -> None:
 
 def test_a_damaged_file_is_named_with_what_to_do(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("{")
-    with pytest.raises(BedError, match=r"state\.json is damaged[\s\S]*What to do: stop what still runs"):
+    with pytest.raises(BedError, match=r"state\.json is damaged[\s\S]*What to do: stop the processes that still run"):
         read_state(tmp_path)
 
 
@@ -49,5 +49,5 @@ def test_secrets_do_not_show_in_the_representation() -> None:
 
 def test_a_bed_with_a_node_is_left_to_the_command_that_started_it(tmp_path: Path) -> None:
     write_state(tmp_path, BedState(options=BedOptions(node=True)))
-    with pytest.raises(BedError, match=r"has a node[\s\S]*What to do: look into it with nsenter"):
+    with pytest.raises(BedError, match=r"has a node[\s\S]*What to do: look inside with the nsenter"):
         TestBed.attach(tmp_path)
