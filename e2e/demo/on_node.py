@@ -36,9 +36,9 @@ RESTRICTED: Final = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 TITLE: Final = "Certwright on a node: image, Helm chart, HTTP-01, HTTPS"
 INTRODUCTION: Final = (
-    "A real node: kubelet, containerd, runc, kube-proxy, CoreDNS, the scheduler; and beside it etcd, kube-apiserver, "
-    "controller-manager, the Pebble CA (-strict), BIND, and Traefik on ports 80 and 443. All of it is in namespaces of "
-    "its own, and nothing of it is left afterwards.\n"
+    "A real node (kubelet, containerd, runc, kube-proxy, CoreDNS, the scheduler), with etcd, kube-apiserver, "
+    "controller-manager, the Pebble CA (-strict), BIND, and Traefik on ports 80 and 443. Everything runs in its own "
+    "namespaces, and nothing is left afterwards.\n"
 )
 
 

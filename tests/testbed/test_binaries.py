@@ -125,7 +125,7 @@ def test_missing_go_is_named_with_the_version_to_install() -> None:
 
 
 def test_an_old_go_is_named_with_the_version_to_install(tmp_path: Path) -> None:
-    with pytest.raises(BinaryUnavailable, match=r"Go 1\.26\.0 or later, but /usr/bin/go is go1\.21\.3[\s\S]*What to do"):
+    with pytest.raises(BinaryUnavailable, match=r"1\.26\.0 or later, but /usr/bin/go is go1\.21\.3[\s\S]*What to do"):
         check_go(toolchain(tmp_path, "go1.21.3"), KUBECTL)
 
 
