@@ -18,6 +18,8 @@ from testbed.options import PebbleOptions
 from testbed.ports import allocator
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from rich.console import Console
 
     from testbed.bed import TestBed
@@ -129,11 +131,12 @@ def measure_library(bed: TestBed, runs: int, progress: Console) -> dict[str, lis
     try:
         bench = LibraryBench(pebble, port, bed.bind.zones[0])
         groups: dict[str, list[Figure]] = {}
-        for group, title, measure in (
+        measures: tuple[tuple[str, str, Callable[[], list[Figure]]], ...] = (
             ("library-issuance", f"one issuance, {runs} times, ours and certbot's", lambda: bench.one_issuance(runs)),
             ("library-many", f"{MANY} certificates, {AT_ONCE} at a time", bench.many_at_once),
             ("library-program", "one program", bench.one_program),
-        ):
+        )
+        for group, title, measure in measures:
             progress.print(f"==> {title}")
             groups[group] = measure()
         return groups

@@ -34,5 +34,6 @@ async def main(directory: str, domain: str, *, port: int, at_once: int, count: i
 
 
 if __name__ == "__main__":
-    given = dict(zip(("port", "at_once", "count", "connections"), map(int, sys.argv[3:]), strict=True))
-    asyncio.run(main(*sys.argv[1:3], **given))
+    directory, domain, *numbers = sys.argv[1:]
+    port, at_once, count, connections = map(int, numbers)
+    asyncio.run(main(directory, domain, port=port, at_once=at_once, count=count, connections=connections))

@@ -33,4 +33,5 @@ async def main(directory: str, webroot: str, domain: str, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(*sys.argv[1:4], runs=int(sys.argv[4])))
+    directory, webroot, domain, runs = sys.argv[1:]
+    asyncio.run(main(directory, webroot, domain, int(runs)))

@@ -66,4 +66,5 @@ def main(directory: str, webroot: str, domain: str, runs: int) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:4], runs=int(sys.argv[4]))
+    directory, webroot, domain, runs = sys.argv[1:]
+    main(directory, webroot, domain, int(runs))

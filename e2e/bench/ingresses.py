@@ -42,7 +42,7 @@ def measure_ingresses(bed: TestBed, folder: Path, number: int) -> list[Figure]:
         ThreadPoolExecutor(AT_ONCE) as pool,
     ):
         for make in (_ingress, _certificate):
-            for answer in pool.map(lambda one, make=make: _create(client, *make(one)), range(number)):  # type: ignore[misc]
+            for answer in pool.map(lambda one, make=make: _create(client, *make(one)), range(number)):
                 answer.raise_for_status()
         # As its controller does; one lease is believed for as long as it says of itself.
         lease = {"metadata": {"name": LEASE[1]}, "spec": {"holderIdentity": "bench", "leaseDurationSeconds": 300}}

@@ -191,7 +191,8 @@ def double_of(name: str) -> Any:
     suites = [kind for kind in classes if kind.__name__.startswith("Test") and hasattr(kind, "make_double")]
     if not suites:
         return next(kind for kind in classes if hasattr(kind, "provider") and hasattr(kind, "request"))()
-    double = suites[0]().make_double()
+    suite: Any = suites[0]()
+    double = suite.make_double()
     double.add_zone("example.com")
     return double
 
