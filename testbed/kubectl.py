@@ -60,28 +60,17 @@ class Kubectl:
         """
         files = [word for path in paths for word in ("-f", str(path))]
         self.run("apply", "--server-side", "--force-conflicts", *files)
-        self._wait_established(files)
+        # kubectl fails at once as long as a new CRD has no conditions at all.
+        self._run_patiently("wait", "--for=condition=Established", "--timeout=120s", *files)
         for line in self.run("get", *files, "--output=name").split():
-            self._wait_served(line.rpartition("/")[2])
+            self._run_patiently("get", line.rpartition("/")[2], "--all-namespaces", "--output=name")
 
-    def _wait_established(self, files: list[str]) -> None:
+    def _run_patiently(self, *arguments: str) -> None:
+        """Run it until it succeeds."""
         deadline = time.monotonic() + SERVED_SECONDS
         while True:
             try:
-                self.run("wait", "--for=condition=Established", "--timeout=120s", *files)
-            except CommandFailed:
-                # kubectl fails at once as long as a new CRD has no conditions at all.
-                if time.monotonic() > deadline:
-                    raise
-                time.sleep(0.2)
-            else:
-                return
-
-    def _wait_served(self, resource: str) -> None:
-        deadline = time.monotonic() + SERVED_SECONDS
-        while True:
-            try:
-                self.run("get", resource, "--all-namespaces", "--output=name")
+                self.run(*arguments)
             except CommandFailed:
                 if time.monotonic() > deadline:
                     raise

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 from testbed.network import POD_RANGE
-from testbed.part import Part, Site
-from testbed.ports import LOOPBACK
-from testbed.web import answers
+from testbed.parts.control_plane import ControlPlanePart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from testbed.certificates import KeyPair
+    from testbed.part import Site
     from testbed.parts.apiserver import ApiServer
 
 # Those that look after nodes and their pods, for a bed that has neither.
@@ -32,7 +29,7 @@ NO_NODE_FLAGS = (f"--controllers={','.join(['*', *(f'-{name}' for name in SWITCH
 NODE_FLAGS = ("--allocate-node-cidrs", f"--cluster-cidr={POD_RANGE}")
 
 
-class ControllerManager(Part):
+class ControllerManager(ControlPlanePart):
     """kube-controller-manager with one identity for each controller."""
 
     program = "kube-controller-manager"
@@ -47,22 +44,9 @@ class ControllerManager(Part):
         return [
             self.site.programs["kube-controller-manager"],
             f"--kubeconfig={self._apiserver.kubeconfig}",
-            f"--secure-port={self.ports['main']}",
-            f"--bind-address={LOOPBACK}",
-            f"--tls-cert-file={self._tls.certificate}",
-            f"--tls-private-key-file={self._tls.key}",
             f"--root-ca-file={self.site.authority.certificate_path}",
             f"--service-account-private-key-file={self._apiserver.service_account_key}",
             "--use-service-account-credentials",
-            "--leader-elect=false",
-            "--profiling=false",
+            *self.common_flags(),
             *(NODE_FLAGS if self._node else NO_NODE_FLAGS),
         ]
-
-    def ready(self) -> bool:
-        """Ask /healthz, which needs no credentials."""
-        return answers(f"https://{LOOPBACK}:{self.ports['main']}/healthz", tls=self.site.authority.client_context())
-
-    @cached_property
-    def _tls(self) -> KeyPair:
-        return self.site.authority.server(self.name)

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import TYPE_CHECKING
 
-from testbed.part import Part, Site
-from testbed.ports import LOOPBACK
-from testbed.web import answers
+from testbed.parts.control_plane import ControlPlanePart
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from testbed.certificates import KeyPair
+    from testbed.part import Site
     from testbed.parts.apiserver import ApiServer
 
 
-class Scheduler(Part):
+class Scheduler(ControlPlanePart):
     """kube-scheduler with its own identity."""
 
     program = "kube-scheduler"
@@ -32,18 +29,5 @@ class Scheduler(Part):
         return [
             self.site.programs["kube-scheduler"],
             f"--kubeconfig={kubeconfig}",
-            f"--secure-port={self.ports['main']}",
-            f"--bind-address={LOOPBACK}",
-            f"--tls-cert-file={self._tls.certificate}",
-            f"--tls-private-key-file={self._tls.key}",
-            "--leader-elect=false",
-            "--profiling=false",
+            *self.common_flags(),
         ]
-
-    def ready(self) -> bool:
-        """Ask /healthz, which needs no credentials."""
-        return answers(f"https://{LOOPBACK}:{self.ports['main']}/healthz", tls=self.site.authority.client_context())
-
-    @cached_property
-    def _tls(self) -> KeyPair:
-        return self.site.authority.server(self.name)
