@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -38,7 +39,7 @@ from .web import fetch
 
 if TYPE_CHECKING:
     from collections import Counter
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from .certificates import KeyPair
@@ -282,6 +283,14 @@ class TestBed(PartAccess):
         """
         return Kubectl(self._site.programs["kubectl"], self.kubeconfig).run(*arguments, stdin=stdin, check=check)
 
+    def apply(self, *manifests: Mapping[str, Any]) -> None:
+        """Apply objects by one `kubectl apply`, as a user would.
+
+        Raises:
+            CommandFailed: the API server refused one.
+        """
+        self.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": manifests}))
+
     def apply_crds(self, *paths: Path) -> None:
         """Apply the CRDs of these files and folders, or else the project's; wait until the API server serves them.
 
@@ -289,6 +298,16 @@ class TestBed(PartAccess):
             CommandFailed: it refused them.
         """
         Kubectl(self._site.programs["kubectl"], self.kubeconfig).apply_crds(*paths or (PROJECT / "crds",))
+
+    @contextmanager
+    def crds(self, *paths: Path) -> Iterator[None]:
+        """Apply the CRDs of these files, as `apply_crds`, and remove them in the end; wait until they are gone."""
+        self.apply_crds(*paths)
+        try:
+            yield
+        finally:
+            files = [word for path in paths for word in ("-f", str(path))]
+            self.kubectl("delete", *files, "--ignore-not-found", "--wait")
 
     def request_counts(self) -> Counter[RequestKind]:
         """Return how many requests the API server has answered so far; subtract two of these to count."""

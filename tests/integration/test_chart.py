@@ -17,27 +17,29 @@ from testbed.definitions import MONITORING
 from testbed.errors import CommandFailed
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from chart import Helm
     from testbed.bed import TestBed
 
 NAMESPACES: Final = ("certwright", "chart-a", "chart-b", "monitoring")
+POD_SECURITY: Final = "pod-security.kubernetes.io/enforce"
 SERVED: Final = ("certwright.io/v1/Issuer", "certwright.io/v1/ClusterIssuer")
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
 
 @pytest.fixture(scope="module")
-def cluster_for_charts(bed: TestBed) -> TestBed:
+def cluster_for_charts(bed: TestBed) -> Iterator[TestBed]:
     """Our CRDs, those of the Prometheus operator, and the namespaces that the cases name."""
     bed.apply_crds()
-    bed.apply_crds(*MONITORING.of("servicemonitors", "podmonitors"))
     for name in NAMESPACES:
         bed.kubectl("create", "namespace", name, check=False)
-        bed.kubectl("label", "namespace", name, "--overwrite", "pod-security.kubernetes.io/enforce=restricted")
-    return bed
+        bed.kubectl("label", "namespace", name, "--overwrite", f"{POD_SECURITY}=restricted")
+    with bed.crds(*MONITORING.of("servicemonitors", "podmonitors")):
+        yield bed
+    bed.kubectl("label", "namespace", *NAMESPACES, f"{POD_SECURITY}-")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +13,7 @@ from testbed.parts.dns_webhook import webhook_objects
 from testbed.parts.pebble import DISCARD_PORT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator
 
     from harness import Cluster, Tenant
     from testbed.bed import TestBed
@@ -36,7 +35,7 @@ def session_operator(
 ) -> Iterator[OperatorProcess]:
     """One that makes the webhook's certificate, as soon as it leads: its APIService is there."""
     cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": SERVICE[0]}})
-    apply(bed, webhook_objects(GROUP, SERVICE, DISCARD_PORT))
+    bed.apply(*webhook_objects(GROUP, SERVICE, DISCARD_PORT))
     serving = f"--dns-webhook-serving={GROUP}={'/'.join(SERVICE)}/{SECRET}"
     log = tmp_path_factory.mktemp("operator") / "operator.log"
     with OperatorProcess(bed.kubeconfig, log, operator_namespace=operator_namespace, arguments=(serving,)) as running:
@@ -60,14 +59,10 @@ def dns_webhook(
     pair = KeyPair(mounted / "tls.crt", mounted / "tls.key")
     started = bed.start_dns_webhook(group=GROUP, solver=SOLVER, service=SERVICE, serving=pair)
     # As a later `kubectl apply` of the chart: the bundle, which it does not have, stays.
-    apply(bed, started.objects)
+    bed.apply(*started.objects)
     bed.kubectl("wait", "--for=condition=Available", "--timeout=60s", f"apiservice/v1alpha1.{GROUP}")
     yield started
     bed.end_dns_webhook()
-
-
-def apply(bed: TestBed, objects: Sequence[Mapping[str, Any]]) -> None:
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
 
 
 def add_issuer(tenant: Tenant, *, solver: str = SOLVER, group: str = GROUP, **config: Any) -> None:

@@ -39,11 +39,9 @@ pytestmark = pytest.mark.usefixtures("without_operator")
 @pytest.fixture(scope="module", autouse=True)
 def _cluster_of_a_reader(bed: TestBed) -> Iterator[None]:
     bed.apply_crds()
-    bed.apply_crds(*GATEWAY_API.of("gateways"), *MONITORING.of("podmonitors", "servicemonitors"))
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "certwright"}}
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps(namespace))
-    yield
-    bed.kubectl("delete", "crd", f"gateways.{GATEWAY_API.group}")
+    bed.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "certwright"}})
+    with bed.crds(*GATEWAY_API.of("gateways"), *MONITORING.of("podmonitors", "servicemonitors")):
+        yield
 
 
 def _object(kind: str, spec: dict[str, Any]) -> dict[str, Any]:

@@ -379,8 +379,7 @@ def mutated(tenant: Tenant) -> Iterator[Tenant]:
         },
     }
     binding = {"apiVersion": group, "kind": "MutatingAdmissionPolicyBinding", "metadata": {"name": name}}
-    tenant.bed.kubectl("apply", "-f", "-", stdin=json.dumps(policy))
-    tenant.bed.kubectl("apply", "-f", "-", stdin=json.dumps({**binding, "spec": {"policyName": name}}))
+    tenant.bed.apply(policy, {**binding, "spec": {"policyName": name}})
     try:
         tenant.cluster.wait_for(
             "the policy does not act", lambda: {"memory": _probe(tenant)}, lambda seen: bool(seen["memory"] == "128Mi")

@@ -43,13 +43,14 @@ def shim(
     folder = tmp_path_factory.mktemp("shim")
     arguments = ("--shim", "--shim-default-issuer=Issuer/pebble")
     kubeconfig = api.kubeconfig(folder / "kubeconfig")
-    with OperatorProcess(
-        kubeconfig, folder / "log", operator_namespace=operator_namespace, arguments=arguments
-    ) as running:
+    with (
+        OperatorProcess(
+            kubeconfig, folder / "log", operator_namespace=operator_namespace, arguments=arguments
+        ) as running,
         # While it runs: it has to notice.
-        bed.apply_crds(*GATEWAY_API.of(*PLURALS))
+        bed.crds(*GATEWAY_API.of(*PLURALS)),
+    ):
         yield running
-        bed.kubectl("delete", "crd", *(f"{plural}.{GATEWAY_API.group}" for plural in PLURALS), "--wait=false")
 
 
 @pytest.fixture

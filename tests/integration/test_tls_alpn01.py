@@ -47,11 +47,17 @@ def tenant(bed: TestBed, cluster: Cluster, namespace: str, tls_operator: Operato
     return Tenant(namespace, bed, cluster, tls_operator)
 
 
+@pytest.fixture
+def _tls_routes(bed: TestBed) -> Iterator[None]:
+    with bed.crds(*GATEWAY_API.of("tlsroutes")):
+        yield
+
+
+@pytest.mark.usefixtures("_tls_routes")
 def test_a_domain_is_validated_by_a_handshake_and_nothing_is_left(
     tenant: Tenant, make_pebble: Callable[..., Pebble], tls_port: int
 ) -> None:
     bed, cluster, namespace = tenant.bed, tenant.cluster, tenant.namespace
-    bed.apply_crds(*GATEWAY_API.of("tlsroutes"))
     parents = {"parentRefs": [{"name": "front", "namespace": "gateway"}]}
     solver = {
         "tlsAlpn01": {
