@@ -117,6 +117,13 @@ def waiting_issuer(bed: TestBed, name: str, namespace: str | None, server: str) 
     return their_issuer(bed, namespace, name, server=server, solvers=[solver])
 
 
+def remove_shared(cluster: Cluster, issuer: str, operator_namespace: str) -> None:
+    """Remove a ClusterIssuer that has moved, and what was copied for it: the next migration would find it there."""
+    cluster.delete("ClusterIssuer", None, issuer)
+    for secret in ("cm-tsig", f"{issuer}-account"):
+        cluster.delete("Secret", operator_namespace, secret)
+
+
 def scale(bed: TestBed, replicas: int) -> None:
     """Scale cert-manager's controller."""
     bed.kubectl("scale", "deployment/cert-manager", "-n", RESOURCES, f"--replicas={replicas}")

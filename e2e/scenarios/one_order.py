@@ -11,6 +11,7 @@ from harness import Workspace, tsig_secret
 from harness.dns_front import DnsFront
 from harness.manifests import issuer
 from testbed.options import PebbleOptions
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from harness.cluster import Cluster
     from testbed import TestBed
 
-NEW_ORDER: Final = ("POST", "/order-plz")
 NEW_ACCOUNT: Final = ("POST", "/sign-me-up")
 FINALIZE: Final = "/finalize-order/"
 ISSUER: Final = "watched"

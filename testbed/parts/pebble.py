@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 # A port where nothing listens: without an ingress controller, validations over HTTP fail at once.
 DISCARD_PORT = 9
+NEW_ORDER = ("POST", "/order-plz")
+"""How a proxy in front of it counts orders."""
 
 
 class Pebble(Part):

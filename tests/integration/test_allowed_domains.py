@@ -10,6 +10,7 @@ import pytest
 
 from harness import certificate, issuer, tsig_secret
 from testbed.errors import CommandFailed
+from testbed.parts.pebble import NEW_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from testbed.proxy import RecordingProxy
 
 USER: Final = "mallory"
-NEW_ORDER: Final = ("POST", "/order-plz")
 TEAM: Final = "example.test/team"
 
 

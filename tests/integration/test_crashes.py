@@ -31,6 +31,7 @@ from harness.pod_answers import PodAnswers, pod_answers
 from harness.solver_objects import wait_nothing_left
 from testbed.exchanges import Action, Drop, Forward, Request, Response
 from testbed.options import PebbleOptions
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
     from testbed.parts.pebble import Pebble
 
-NEW_ORDER: Final = ("POST", "/order-plz")
 WRITES: Final = (
     "account key",
     "account at the CA",

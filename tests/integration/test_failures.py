@@ -11,6 +11,7 @@ import pytest
 from harness.cluster import conditions
 from harness.dns_front import DnsFront
 from testbed.options import Profile
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 BAD = "bad.fails.example.test"
 GOOD = ("one.fails.example.test", "two.fails.example.test")
-NEW_ORDER = ("POST", "/order-plz")
 
 
 @pytest.fixture

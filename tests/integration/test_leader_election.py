@@ -24,6 +24,7 @@ from harness.cluster import SECONDS
 from harness.dns_front import DnsFront
 from testbed.exchanges import Action, Drop, Forward, Hang
 from testbed.options import PebbleOptions
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
     from testbed.exchanges import Request, Response
 
-NEW_ORDER: Final = ("POST", "/order-plz")
 NEW_ACCOUNT: Final = ("POST", "/sign-me-up")
 LEASE: Final = "election"
 LEASE_SECONDS: Final = 9.0

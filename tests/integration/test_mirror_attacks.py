@@ -13,6 +13,7 @@ from harness import Cluster, OperatorProcess, Tenant, tsig_secret
 from harness.cert_manager import CERTIFICATE, CLUSTER_ISSUER, ISSUER, their_certificate, their_issuer
 from harness.cluster import conditions
 from testbed.definitions import CERT_MANAGER
+from testbed.parts.pebble import NEW_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
-NEW_ORDER: Final = ("POST", "/order-plz")
 LONG: Final = f"{'a' * 63}.{'b' * 63}.{'c' * 63}.{'d' * 61}"
 """A name of 253 characters."""
 

@@ -13,6 +13,7 @@ from harness.cluster import SECONDS, conditions
 from harness.mistakes import wait_event
 from testbed.definitions import CERT_MANAGER
 from testbed.parts.cert_manager import RESOURCES
+from testbed.parts.pebble import NEW_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from testbed.proxy import RecordingProxy
 
 pytestmark = pytest.mark.usefixtures("without_operator")
-
-NEW_ORDER = ("POST", "/order-plz")
 
 
 @pytest.fixture

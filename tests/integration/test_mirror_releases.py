@@ -12,6 +12,7 @@ from harness import OperatorProcess, tsig_secret
 from harness.cert_manager import CERTIFICATE, CLUSTER_ISSUER, ISSUER, their_certificate, their_issuer
 from harness.chart_rights import ChartRights
 from testbed.definitions import CERT_MANAGER
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
-NEW_ORDER: Final = ("POST", "/order-plz")
 ARGUMENTS: Final = ("--dns01-recursive-nameservers={}", "--dns01-recursive-nameservers-only")
 
 

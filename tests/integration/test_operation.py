@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import issuer, tsig_secret
+from testbed.parts.pebble import NEW_ORDER
 
 if TYPE_CHECKING:
     from harness import Tenant
     from harness.dns_front import DnsFront
     from testbed.proxy import RecordingProxy
-
-NEW_ORDER = ("POST", "/order-plz")
 
 
 def test_events_tell_the_story(tenant: Tenant) -> None:

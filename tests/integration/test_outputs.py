@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_der_private_key, p
 
 from harness.keytool import Entry, entries_of, key_of
 from harness.manifests import certificate
+from testbed.parts.pebble import NEW_ORDER
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from harness import Tenant
     from testbed.proxy import RecordingProxy
 
-NEW_ORDER = ("POST", "/order-plz")
 DERIVED = {"keystore.p12", "keystore.jks", "key.der", "tls-combined.pem"}
 REFERENCE = {"name": "keystore-password", "key": "password"}
 OUTPUTS: dict[str, Any] = {

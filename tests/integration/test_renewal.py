@@ -15,6 +15,7 @@ from certwright.acme import base64url, certificate_identifier
 from certwright.certificates.secret.annotations import REVISION_ANNOTATION
 from harness.cluster import conditions
 from testbed.options import Profile
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 MANY: Final = int(os.environ.get("CERTWRIGHT_TEST_REVOKED", "12"))
 """How many certificates are revoked at once."""
-NEW_ORDER: Final = ("POST", "/order-plz")
 
 
 @pytest.mark.timeout(300 + 6 * MANY)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from harness.dns_front import DnsFront
     from testbed.parts.pebble import Pebble
 
-NEW_ORDER = ("POST", "/order-plz")
 NEW_ACCOUNT = ("POST", "/sign-me-up")
 PLACE = "_acme-challenge.restart.example.test"
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any
 
+from testbed.parts.pebble import NEW_ORDER
+
 if TYPE_CHECKING:
     from harness import Tenant
     from testbed.proxy import RecordingProxy
-
-NEW_ORDER = ("POST", "/order-plz")
 
 
 def secret_where(tenant: Tenant, name: str, what: str, holds: Any) -> dict[str, Any]:

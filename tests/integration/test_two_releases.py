@@ -13,6 +13,7 @@ import pytest
 from harness import OperatorProcess, issuer, tsig_secret
 from harness.cluster import SECONDS, conditions
 from harness.tenant import Workspace
+from testbed.parts.pebble import NEW_ORDER
 from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.usefixtures("without_operator")
 
-NEW_ORDER = ("POST", "/order-plz")
 NAMES = ("one", "two", "three")
 
 

@@ -3,86 +3,37 @@
 from __future__ import annotations
 
 import json
-import signal
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from certwright.migration.assessment import assess
 from certwright.migration.inventory import of_manifests
-from harness import OperatorProcess, Tenant, certificate, issuer, tsig_secret
+from harness import Tenant, certificate, issuer, tsig_secret
 from harness.cert_manager import API, their_certificate
 from harness.migrating import (
     SECONDS,
     UNATTENDED,
     Migration,
+    remove_shared,
     scale,
     wait_running,
     wait_theirs,
     waiting_issuer,
 )
 from harness.mistakes import wait_event
+from testbed.parts.pebble import NEW_ORDER
 from tests.fakes.cert_manager import OBJECTS, STAYS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
     from certwright.migration.assessment import Assessed
-    from harness import Cluster
-    from testbed.bed import TestBed
     from testbed.parts.cert_manager import CertManager
     from testbed.proxy import RecordingProxy
 
 pytestmark = pytest.mark.usefixtures("without_operator")
-
-NEW_ORDER: Final = ("POST", "/order-plz")
-
-
-@pytest.fixture(scope="module")
-def guarded(
-    bed: TestBed, operator_namespace: str, cert_manager: CertManager, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[OperatorProcess]:
-    """The operator with its guard, beside cert-manager's controllers."""
-    assert cert_manager.name
-    log = tmp_path_factory.mktemp("guarded") / "log"
-    with OperatorProcess(
-        bed.kubeconfig, log, operator_namespace=operator_namespace, arguments=("--cert-manager-guard",)
-    ) as running:
-        yield running
-
-
-@pytest.fixture
-def tenant(
-    bed: TestBed, cluster: Cluster, namespace: str, guarded: OperatorProcess, cert_manager: CertManager
-) -> Tenant:
-    """One with cert-manager's controllers running, whatever an earlier test has migrated."""
-    scale(bed, 1)
-    wait_running(cluster, cert_manager)
-    return Tenant(namespace, bed, cluster, guarded)
-
-
-@pytest.fixture(scope="module")
-def migrate(bed: TestBed, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Migration]:
-    with Migration(bed, tmp_path_factory.mktemp("migrate")) as program:
-        yield program
-
-
-@pytest.fixture
-def killed(migrate: Migration) -> Callable[[str], list[str]]:
-    """Takes a step of the migration with a kill -9 after each of its writes, until it comes to its end."""
-
-    def run(step: str) -> list[str]:
-        writes: list[str] = []
-        while True:
-            code, said = migrate(step, *UNATTENDED, known=writes)
-            if code != -signal.SIGKILL:
-                assert code == 0, said
-                return writes
-            writes.append(said.rpartition("WROTE ")[2].strip())
-            assert len(writes) < 40
-
-    return run
 
 
 def test_fifty_objects_are_cert_managers_own_and_what_moves_is_ours(
@@ -123,7 +74,7 @@ def test_ours_holds_still_while_cert_manager_looks_after_the_secret_and_goes_on_
         waiting_issuer(bed, "le", space, counted_ca.directory_url),
         their_certificate(space, "theirs", host, issuerRef={"name": "le"}, secretName="shared-tls"),
     ]
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    bed.apply(*objects)
     wait_theirs(bed, space)
     before, orders = cluster.secret_data(space, "shared-tls"), counted_ca.counts()[NEW_ORDER]
 
@@ -150,13 +101,6 @@ def test_ours_holds_still_while_cert_manager_looks_after_the_secret_and_goes_on_
     assert counted_ca.counts()[NEW_ORDER] == orders + 1
 
 
-def remove_shared(tenant: Tenant, issuer: str, operator_namespace: str) -> None:
-    """Remove a ClusterIssuer that has moved, and what was copied for it: the next migration would find it there."""
-    tenant.cluster.delete("ClusterIssuer", None, issuer)
-    for secret in ("cm-tsig", f"{issuer}-account"):
-        tenant.cluster.delete("Secret", operator_namespace, secret)
-
-
 def test_there_and_back_and_there_for_good_without_an_order(  # noqa: PLR0917 - fixtures
     tenant: Tenant,
     cert_manager: CertManager,
@@ -177,7 +121,7 @@ def test_there_and_back_and_there_for_good_without_an_order(  # noqa: PLR0917 - 
             space, "api", f"api.{space}.{zone}", issuerRef={"name": "le"}, privateKey={"algorithm": "ECDSA"}
         ),
     ]
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    bed.apply(*objects)
     bed.kubectl(
         "wait", "--for=condition=Ready", "certificates.cert-manager.io", "--all", "-n", space, f"--timeout={SECONDS}s"
     )
@@ -221,59 +165,7 @@ def test_there_and_back_and_there_for_good_without_an_order(  # noqa: PLR0917 - 
         assert tenant.ready(name)["spec"]["privateKey"]["rotationPolicy"] == "Always"
         assert cluster.secret_data(space, f"{name}-tls") == data
     assert counted_ca.counts()[NEW_ORDER] == orders
-    remove_shared(tenant, shared["name"], operator_namespace)
-
-
-def test_killed_after_each_of_its_writes_every_step_is_taken_up_again_without_an_order(  # noqa: PLR0917 - fixtures
-    tenant: Tenant,
-    cert_manager: CertManager,
-    counted_ca: RecordingProxy,
-    theirs: Callable[..., dict[str, Any]],
-    killed: Callable[[str], list[str]],
-    migrate: Migration,
-    operator_namespace: str,
-) -> None:
-    space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
-    cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
-    shared = {"name": f"le-{space}", "kind": "ClusterIssuer"}
-    objects = [
-        waiting_issuer(bed, shared["name"], None, counted_ca.directory_url),
-        *(
-            their_certificate(space, name, f"{name}.{space}.{bed.bind.zones[0]}", issuerRef=shared)
-            for name in ("web", "api")
-        ),
-    ]
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
-    wait_theirs(bed, space)
-    before = {name: cluster.secret_data(space, f"{name}-tls") for name in ("web", "api")}
-    orders = counted_ca.counts()[NEW_ORDER]
-
-    def is_as_before() -> None:
-        assert {name: cluster.secret_data(space, f"{name}-tls") for name in before} == before
-        assert counted_ca.counts()[NEW_ORDER] == orders
-
-    # The account's Secret and the credential, the issuer, the Deployment, two Certificates.
-    assert len(killed("--apply")) == 6
-    for name in before:
-        tenant.ready(name)
-    assert not cert_manager.running
-    is_as_before()
-    # The same, taken away.
-    assert len(killed("--back")) == 6
-    wait_running(cluster, cert_manager)
-    bed.kubectl("annotate", "certificates.cert-manager.io", "--all", "-n", space, "seen=again")
-    wait_theirs(bed, space)
-    assert {name: theirs(space, name)["status"]["revision"] for name in before} == {"web": 1, "api": 1}
-    assert cluster.get("ClusterIssuer", None, shared["name"]) is None
-    is_as_before()
-    assert migrate("--apply", *UNATTENDED)[0] == 0
-    # Our two Certificates changed, theirs deleted, their issuer deleted.
-    assert len(killed("--finish")) == 5
-    for name in before:
-        tenant.ready(name)
-        assert theirs(space, name) == {}
-    is_as_before()
-    remove_shared(tenant, shared["name"], operator_namespace)
+    remove_shared(cluster, shared["name"], operator_namespace)
 
 
 def test_in_a_mixed_cluster_cert_manager_goes_on_for_what_stays_and_fights_for_nothing_that_has_moved(
@@ -296,7 +188,7 @@ def test_in_a_mixed_cluster_cert_manager_goes_on_for_what_stays_and_fights_for_n
         their_certificate(space, "internal", "internal.test", issuerRef={"name": "ca"}),
         their_certificate(space, "web", host, issuerRef={"name": "le"}),
     ]
-    bed.kubectl("apply", "-f", "-", stdin=json.dumps({"apiVersion": "v1", "kind": "List", "items": objects}))
+    bed.apply(*objects)
     wait_theirs(bed, space)
     before, orders = cluster.secret_data(space, "web-tls"), counted_ca.counts()[NEW_ORDER]
 
