@@ -192,7 +192,7 @@ async def test_a_preferred_chain_that_cannot_be_used_costs_no_certificate(bench:
             return SimpleNamespace(pem=issued(leaf, names=("other.example.test",)))
         return SimpleNamespace(pem=issued(leaf, not_after=bench.now - dt.timedelta(minutes=1)))
 
-    def issued(like: Any, names: tuple[str, ...] = ("web.example.test",), **settings: Any) -> bytes:
+    def issued(like: Any, names: tuple[str, ...] = ("a.example.test",), **settings: Any) -> bytes:
         return OTHER.pem(OTHER.issue(like, names, **settings), OTHER.certificate)
 
     asked = prefer(bench, garbage)

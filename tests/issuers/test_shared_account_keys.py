@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from certwright.acme import AccountKey
-from certwright.issuers.account_key import FORMER, MAX_FORMER_REQUESTS, UPCOMING
+from certwright.issuers.account_key import DISPLACED, FORMER, MAX_FORMER_REQUESTS, UPCOMING
 from certwright.issuers.key_rotation import RETRY
 from certwright.issuers.upkeep import KEY_INTERVAL
 from certwright.runtime.key import Key
@@ -274,3 +274,71 @@ async def test_an_issuer_that_goes_on_with_the_old_key_says_what_became_of_it(be
     await settle(bench)
     assert key_in(bench, ENTRY + FORMER) is None
     assert_one_account(bench)
+
+
+async def test_a_key_that_a_person_puts_there_in_the_middle_is_kept(bench: Bench) -> None:
+    """It may be the only copy of an imported account's."""
+    imported = AccountKey.generate()
+
+    def meddle() -> None:
+        bench.cluster.put_key("shop", imported)
+        bench.ca.after_key_change = lambda: None
+
+    bench.ca.after_key_change = meddle
+    bench.write(uid="u-ca", **rotation("incident-7"))
+    await bench.reconciler.reconcile(CA)
+    present = key_in(bench)
+    assert present is not None
+    assert bench.ca.knows(present) == ACCOUNT, "the account is not lost"
+    assert key_in(bench, ENTRY + DISPLACED) == imported
+    said = next(message for _, reason, message in bench.events if reason == "AccountKeyRotated")
+    assert "tls.key.displaced" in said
+
+
+@pytest.mark.parametrize("answered", [False, True], ids=["before the CA", "after the CA"])
+async def test_a_new_leader_and_the_last_ones_late_request_agree_on_one_key(*, answered: bool) -> None:
+    old = Bench()
+    old.write()
+    await old.reconciler.reconcile(CA)
+    plain, gate, arrived = old.ca.request, asyncio.Event(), asyncio.Event()
+
+    async def late(method: str, url: str, **rest: Any) -> Any:
+        if not url.endswith("/keyChange") or arrived.is_set():
+            return await plain(method, url, **rest)
+        arrived.set()
+        answer = await plain(method, url, **rest) if answered else None
+        await gate.wait()
+        return answer or await plain(method, url, **rest)
+
+    old.ca.request = late  # type: ignore[method-assign]
+    old.write(**rotation("incident-7"))
+    last = asyncio.ensure_future(old.reconciler.reconcile(CA))
+    await arrived.wait()
+    new = Bench(ca=old.ca, cluster=old.cluster)
+    new.watch()
+    await new.reconciler.reconcile(CA)
+    gate.set()
+    await last
+    new.watch()
+    await new.reconciler.reconcile(CA)
+    present = key_in(new)
+    assert present is not None
+    assert new.ca.knows(present) == ACCOUNT
+    assert len(new.ca.accounts) == 1
+    ready = new.registry.ready(CA)
+    assert ready is not None
+    assert ready.client.key == present
+    assert key_in(new, ENTRY + UPCOMING) is None
+
+
+async def test_the_key_of_a_certificate_is_not_rotated(bench: Bench) -> None:
+    """Somebody named the Secret of a web server's certificate: a new key there would not fit the certificate."""
+    key = key_in(bench)
+    assert key is not None
+    bench.cluster.put_secret("shop", "account", {ENTRY: key.to_pem(), "tls.crt": b"a certificate"})
+    bench.write(uid="u-ca", accountKeyRotation={"request": "incident-7", "replaceProvidedKey": True})
+    await settle(bench)
+    assert key_in(bench) == key
+    assert bench.ready() == ("True", "AccountRegistered")
+    message = next(one["message"] for one in bench.status()["conditions"] if one["type"] == "AccountKeyRotated")
+    assert "Secret shop/account has a certificate for it" in message

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.acme import AccountKey, AcmeError
@@ -26,6 +26,8 @@ UPCOMING: Final = ".next"
 """Follows the name of the key's entry: a key that may be the account's already, if a rotation was interrupted."""
 FORMER: Final = ".previous"
 """The same for the key that was replaced last: it has sealed the orders that were open then."""
+DISPLACED: Final = ".displaced"
+"""The same for a key that somebody put in the account's place while a rotation was under way."""
 CREATED_ANNOTATION: Final = f"{GROUP}/account-key-created-at"
 """When the key was made, if that was after the Secret."""
 REQUEST_ANNOTATION: Final = f"{GROUP}/account-key-request"
@@ -57,7 +59,9 @@ class AccountKeySecret:
         upcoming_created_at: When the next key was made, as far as the Secret tells.
         is_provided: Whether something else than Certwright made the Secret.
         is_immutable: Whether nothing of it can be changed.
+        has_certificate: Whether there is a certificate beside the key, which another key would not fit.
         is_new: Whether the key was generated just now, so that no CA can know it.
+        has_displaced: Whether a rotation has just moved what somebody else put in the place of the key.
         body: The metadata of the Secret as it was read.
     """
 
@@ -72,8 +76,10 @@ class AccountKeySecret:
     upcoming_created_at: dt.datetime | None
     is_provided: bool
     is_immutable: bool
+    has_certificate: bool
     is_new: bool
     body: Mapping[str, Any]
+    has_displaced: bool = False
 
     @property
     def name(self) -> str:
@@ -196,6 +202,7 @@ def _with_facts(
         upcoming_created_at=_time(annotations.get(UPCOMING_CREATED_ANNOTATION)),
         is_provided=not ours or bool(metadata.get("ownerReferences")),
         is_immutable=bool(found.get("immutable")),
+        has_certificate="tls.crt" in (found.get("data") or {}),
         is_new=is_new,
         body={"metadata": metadata},
     )
@@ -294,7 +301,7 @@ async def promote(kube_api: KubeApi, keys: AccountKeySecret, namespace: str, now
         UPCOMING_ANNOTATION: None,
         UPCOMING_CREATED_ANNOTATION: None,
     }
-    change = {
+    change: dict[str, dict[str, Any]] = {
         "metadata": {"annotations": annotations},
         "data": {
             entry: encoded(upcoming.to_pem()),
@@ -303,6 +310,7 @@ async def promote(kube_api: KubeApi, keys: AccountKeySecret, namespace: str, now
         },
     }
     body: Mapping[str, Any] | None = keys.body
+    displaced: str | None = None
     for _ in range(MAX_TRIES):
         try:
             if body is None:
@@ -313,6 +321,20 @@ async def promote(kube_api: KubeApi, keys: AccountKeySecret, namespace: str, now
                 written = await kube_api.change_secret(body, change)
         except (Conflict, NotFound):
             body = await kube_api.read_secret(namespace, keys.name)
+            displaced = await _displaced(body, keys) or displaced
+            if displaced is not None:
+                change["data"][entry + DISPLACED] = displaced
         else:
-            return _with_facts(written, keys.reference, upcoming, former=keys.key)
+            promoted = _with_facts(written, keys.reference, upcoming, former=keys.key)
+            return replace(promoted, has_displaced=displaced is not None)
     raise Conflict("write the new account key", message="other clients changed its Secret during each attempt")
+
+
+async def _displaced(found: dict[str, Any] | None, keys: AccountKeySecret) -> str | None:
+    """Return what somebody put in the place of a key meanwhile, if it is neither that key nor the next one."""
+    content = ((found or {}).get("data") or {}).get(keys.reference.key)
+    try:
+        present = await in_thread(AccountKey.from_pem, entry_of(found, keys.reference.key))
+    except (EntryTooLarge, AcmeError):
+        return content or None
+    return None if present in {keys.key, keys.upcoming} else content

@@ -231,6 +231,12 @@ class KeyRotation:
         wanted, place = self.spec.account_key_rotation, f"Secret {self.namespace}/{keys.name}"
         if keys.is_immutable:
             return Problem("KeyRotationRefused", f"The account key is not rotated: {place} is immutable.")
+        if keys.has_certificate:
+            return Problem(
+                "KeyRotationRefused",
+                f"The account key is not rotated: {place} has a certificate for it, which another key would not fit. "
+                "Name a Secret of its own in privateKeySecretRef.",
+            )
         if keys.is_provided and wanted is not None and not wanted.replace_provided_key:
             return Problem(
                 "KeyRotationRefused",

@@ -14,7 +14,7 @@ from certwright.failures import NEXT_ATTEMPT, Failure, IssuanceError, classify
 from certwright.http.addresses import AddressPolicy
 from certwright.http.retry_after import MAX_RETRY_AFTER
 from certwright.issuers.account import AccountLoader, KnownAccount
-from certwright.issuers.account_key import obtain_account_key
+from certwright.issuers.account_key import DISPLACED, obtain_account_key
 from certwright.issuers.authorities import Authority
 from certwright.issuers.budgets import AccountBudget, Budgets
 from certwright.issuers.ca_offer import MAX_SHOWN, changed_terms, is_to_agree, offer_of
@@ -133,6 +133,7 @@ class _Loaded:
         upkeep: When to look again.
         replaced: The account key that was replaced just now, or None.
         former: The one that was replaced last, if its Secret still has it.
+        has_displaced: Whether the rotation moved a key that somebody put there meanwhile.
     """
 
     account: LoadedAccount
@@ -141,6 +142,7 @@ class _Loaded:
     upkeep: Upkeep
     replaced: AccountKey | None
     former: AccountKey | None
+    has_displaced: bool
 
 
 class IssuerReconciler:
@@ -637,7 +639,7 @@ class IssuerReconciler:
         if done.problem is not None:
             problems = {**problems, KEY_ROTATED: done.problem}
         upkeep = Upkeep.begun(spec, {**secrets.versions, done.keys.name: done.keys.version}, now, done.next_at)
-        return _Loaded(account, authority, problems, upkeep, former, done.keys.former)
+        return _Loaded(account, authority, problems, upkeep, former, done.keys.former, done.keys.has_displaced)
 
     def _all(self) -> Iterator[AnyIssuer]:
         return (one for store in self._stores.values() for one in store)
@@ -690,7 +692,7 @@ class IssuerReconciler:
             )
         )
         if loaded.replaced is not None:
-            self._tell_rotation(key, issuer, account, loaded.replaced)
+            self._tell_rotation(key, issuer, loaded, loaded.replaced)
         self._tell_label(issuer, account.status.dns_account_label)
         self._failing.pop(key, None)
         self._lost_accounts.discard(key)
@@ -723,13 +725,17 @@ class IssuerReconciler:
             self._accounts[url, thumbprint] = self._accounts.get((url, replaced.thumbprint), replaced.thumbprint)
         return url, self._accounts.get((url, thumbprint), thumbprint)
 
-    def _tell_rotation(self, key: Key, issuer: AnyIssuer, account: LoadedAccount, replaced: AccountKey) -> None:
+    def _tell_rotation(self, key: Key, issuer: AnyIssuer, loaded: _Loaded, replaced: AccountKey) -> None:
         """Say that the account key was replaced, and have the others who use the account take up the new one."""
+        account = loaded.account
         url, thumbprint = account.status.uri or "", account.client.key.thumbprint
         message = (
             f"The account {url} has a new key. Its thumbprint is {thumbprint}; the key with the thumbprint "
             f"{replaced.thumbprint} can no longer be used."
         )
+        if loaded.has_displaced:
+            entry = f"{issuer.spec.acme.private_key_secret_ref.key}{DISPLACED}"
+            message += f" Somebody changed its Secret meanwhile: what they put in its place is in the entry {entry}."
         self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Normal", "AccountKeyRotated", message)
         for other in self._registry.sharing(url):
             if other.key != key and other.client.key.thumbprint == replaced.thumbprint:
