@@ -15,7 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-from certwright.acme import AccountKey
+from certwright.acme import AccountKey, Identifier, validation_certificate
 from certwright.certificates.revisions.secret import revision_of, revisions_secret
 from certwright.pki import build_csr
 from tests.fakes.dns import reply
@@ -29,6 +29,13 @@ if TYPE_CHECKING:
 
 PROJECT: Final = Path(__file__).parents[2]
 _ORIGIN: Final = "https://ca.test"
+VALIDATED: Final = ("a.example.test", "token.thumbprint")
+"""A domain, and what its validation certificates are for."""
+PERMANENT_RECORDS: Final = tuple(
+    f"ca.test; accounturi=https://ca.test/1{more}".encode()
+    for more in ("", "; policy=wildcard", "; persistUntil=1800000000", ";", "; persistUntil=x; policy")
+)
+CAA_VALUES: Final = (b"ca.test", b";", b"ca.test; accounturi=https://ca.test/1; validationmethods=dns-01,http-01", b"")
 
 
 def _json(*documents: Any) -> tuple[bytes, ...]:
@@ -78,6 +85,17 @@ def certificate_der() -> tuple[bytes, ...]:
         for chain in chains()
         for certificate in x509.load_pem_x509_certificates(chain)
     )
+
+
+@cache
+def validation_certificates() -> tuple[bytes, ...]:
+    """Certificates of tls-alpn-01 in DER, for the domain and the key authorization of `VALIDATED`."""
+    pems = (validation_certificate(Identifier.dns(name), VALIDATED[1]).certificate_pem for name in (VALIDATED[0], "b"))
+    return (*map(_der, pems), *certificate_der())
+
+
+def _der(pem_bytes: bytes) -> bytes:
+    return x509.load_pem_x509_certificate(pem_bytes).public_bytes(serialization.Encoding.DER)
 
 
 @cache

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 import dns.exception
 import dns.message
 
-from certwright.acme import AcmeError
+from certwright.acme import ACME_TLS_1, AcmeError
 from certwright.acme.account import Account
 from certwright.acme.account_credentials import AccountCredentials
 from certwright.acme.authorization import Authorization
 from certwright.acme.certificate import CertificateChainPem, issuer_names
 from certwright.acme.directory import Directory
+from certwright.acme.dns_persist01 import persistent_record_allows
 from certwright.acme.external_account import ExternalAccountBinding
 from certwright.acme.fields import load_json
 from certwright.acme.key import AccountKey
@@ -29,11 +30,13 @@ from certwright.acme.transport import UrlPolicy
 from certwright.cert_manager import translate_certificate, translate_issuer
 from certwright.certificates.revisions.secret import read_revisions
 from certwright.certificates.secret.facts import SecretFacts
+from certwright.challenges.response import TlsAlpnResponse
 from certwright.cli.acme.exits import UsageError
 from certwright.cli.acme.solver_settings import SolverSettings
 from certwright.cli.acme.solvers import _parse_key
 from certwright.dns.aws.record_sets import read_set
 from certwright.dns.aws.xml import error_code, parsed
+from certwright.dns.caa import CaaRecord, CaaSet, judge_caa
 from certwright.dns.errors import DnsError
 from certwright.dns.survey import alias_at
 from certwright.dns.wire import measure
@@ -45,6 +48,7 @@ from certwright.http.retry_after import retry_after_seconds
 from certwright.http.trust import private_trust
 from certwright.http01 import routes
 from certwright.http01.diagnosis import http_route_trouble, pod_trouble
+from certwright.http01.tls_check import objection_to
 from certwright.key_file import UnreadableKey, prove, read_private_key
 from certwright.kube.owned import digest
 from certwright.kube.resource import ANNOTATED
@@ -245,6 +249,22 @@ def _tsig(content: bytes) -> Any:
     return _parse_key(text, SolverSettings(tsig_key_name="acme-key"), source="a file").name
 
 
+def _presented(der: bytes) -> str:
+    name, key_authorization = corpus.VALIDATED
+    return objection_to(TlsAlpnResponse(name, "token", key_authorization), ACME_TLS_1, der)
+
+
+def _permanent(text: str) -> bool:
+    return persistent_record_allows(text, issuers=["ca.test"], account_uri="https://ca.test/1", wildcard=True, now=NOW)
+
+
+def _caa(text: str) -> str:
+    records = tuple(CaaRecord(tag, text, critical=True) for tag in ("issue", "issuewild"))
+    return judge_caa(
+        CaaSet("a.test", records), identities=["ca.test"], wildcard=True, account_url="https://ca.test/1", methods=["x"]
+    ).reason
+
+
 def _custom(model: type[Certificate | Issuer | ClusterIssuer]) -> Callable[[Any], Any]:
     def parse(body: Any) -> Any:
         try:
@@ -342,6 +362,9 @@ TARGETS: Final = (
     Target("Secrets of earlier revisions", corpus.revisions, _secret, read_revisions, ()),
     Target("certificate chains in PEM", corpus.chains, _octets, _facts, (PkiError,)),
     Target("certificates", corpus.certificate_der, _octets, _der_facts, (PkiError,)),
+    Target("validation certificates", corpus.validation_certificates, _octets, _presented, ()),
+    Target("permanent records", lambda: corpus.PERMANENT_RECORDS, _text, _permanent, ()),
+    Target("CAA records", lambda: corpus.CAA_VALUES, _text, _caa, ()),
     Target("certificate identifiers", corpus.certificate_der, _octets, certificate_identifier, (AcmeError,)),
     Target("certificates of a CA", corpus.chains, _octets, _issuer_names, (AcmeError,)),
     Target("CA bundles", corpus.chains, _text, private_trust, (InvalidTrustBundle,), cpu_seconds=1.0),

@@ -6,15 +6,20 @@ import asyncio
 import errno
 import socket
 from collections import defaultdict
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from certwright.challenges.response import FileResponse
+from certwright.http.addresses import AddressPolicy
 from certwright.http01 import self_check as module
+from certwright.http01 import tls_check
 from certwright.http01.addresses import Addresses
-from certwright.http01.self_check import SelfCheck
+from certwright.http01.self_check import HttpSighting, SelfCheck
+from certwright.http01.tls_check import TlsSelfCheck
+from certwright.runtime.turns import TENANT, Turns
 from tests.fakes.http01 import file
 
 if TYPE_CHECKING:
@@ -322,3 +327,38 @@ async def test_a_name_without_address_is_said() -> None:
 async def test_it_says_who_it_is(port: int, seen: list[web.Request]) -> None:
     await SelfCheck(port=port).look([FILE])
     assert seen[0].headers["User-Agent"] == "certwright self-check"
+
+
+@pytest.mark.parametrize("kind", ["http-01", "tls-alpn-01"])
+async def test_a_tenant_whose_servers_are_silent_takes_no_place_of_others_and_no_memory_without_end(
+    monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """A hundred Certificates with ten names each, behind a server that redirects to https and is silent there."""
+    of, check = (module, SelfCheck) if kind == "http-01" else (tls_check, TlsSelfCheck)
+    monkeypatch.setattr(of, "LOOKS", Turns(8, kept=2))
+    begun: list[str] = []
+    ended = asyncio.Event()
+
+    async def _look(_: object, file: FileResponse, *__: object) -> HttpSighting:
+        begun.append(file.host)
+        if "evil" in file.host:
+            await ended.wait()
+        return HttpSighting(file, complete=True, seen="the right answer")
+
+    monkeypatch.setattr(check, "_look", _look)
+    options = {} if kind == "http-01" else {"nameservers": (), "every_address": True, "addresses": AddressPolicy()}
+    made: list[Any] = [check(port=80, **options) for _ in range(101)]  # type: ignore[arg-type]
+
+    async def for_tenant(tenant: str, one: Any) -> list[HttpSighting]:
+        TENANT.set(tenant)
+        found: list[HttpSighting] = await one.look(
+            [FileResponse(f"n{number}.{tenant}.test", "t", "t.x") for number in range(10)]
+        )
+        return found
+
+    evil = [asyncio.create_task(for_tenant("evil", one)) for one in made[:100]]
+    good = await asyncio.create_task(for_tenant("good", made[100]))
+    assert all(seen.complete for seen in good)
+    assert sum("evil" in host for host in begun) == 6, "so many at a time; the others wait"
+    ended.set()
+    assert sum(len(seen) for seen in await asyncio.gather(*evil)) == 1000

@@ -14,8 +14,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
-from certwright.acme import ACME_TLS_1, Challenge, ChallengeStatus
+from certwright.acme import ACME_TLS_1, Challenge, ChallengeStatus, Identifier, validation_certificate
 from certwright.certificates.order.responses import response_fields, response_of
 from certwright.challenges import tls_responder
 from certwright.challenges.holders import Holders
@@ -27,7 +29,7 @@ from certwright.http01.self_check import HttpSighting
 from certwright.http01.server_names import ServerNames
 from certwright.http01.settings import Owner, OwnService, PodSettings, Settings, SharedSettings, TlsRoute
 from certwright.http01.tls_alpn01 import TlsAlpn01Presenter, shared_tls_look_up
-from certwright.http01.tls_check import TlsSelfCheck
+from certwright.http01.tls_check import TlsSelfCheck, objection_to
 from certwright.resources import AuthorizationStatus
 from tests.fakes.http01 import FakeObjects
 
@@ -255,6 +257,23 @@ async def test_nothing_listening_and_a_server_of_another_kind_are_told(unused_tc
     async with await asyncio.start_server(plain, "127.0.0.1", unused_tcp_port):
         [seen] = await check(unused_tcp_port).look([ONE])
     assert "no TLS handshake" in seen.seen
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09"),  # a version that there is not
+        (b"\x82\x0ea.example.test", b"\xa3\x0ea.example.test"),  # an X.400 address
+        (b"\x30\x10\x82\x0ea.ex", b"\x30\x90\x82\x0ea.ex"),
+    ],
+)
+def test_certificates_that_no_library_reads_are_told_as_another_one(old: bytes, new: bytes) -> None:
+    made = validation_certificate(Identifier.dns(ONE.host), ONE.key_authorization)
+    der = x509.load_pem_x509_certificate(made.certificate_pem).public_bytes(Encoding.DER)
+    assert objection_to(ONE, ACME_TLS_1, der) == ""
+    assert der.count(old) == 1
+    said = "another certificate than one for a validation"
+    assert objection_to(ONE, ACME_TLS_1, der.replace(old, new)) == said
 
 
 async def test_addresses_that_are_refused_are_not_connected_to() -> None:

@@ -24,6 +24,7 @@ from certwright.challenges.self_check import (
 )
 from certwright.http.addresses import AddressPolicy
 from certwright.http01.addresses import Addresses, Remembered, Rounds
+from certwright.runtime.turns import TENANT, Turns
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -36,6 +37,10 @@ SECONDS: Final = 5.0
 SECONDS_OF_REDIRECTS: Final = 10.0
 """For all of those on the way to one file: slow redirects would hold up the other names of an order."""
 MAX_CONCURRENT: Final = 10
+"""Files of one order that are asked for at the same time."""
+LOOKS: Final = Turns(64, kept=16)
+"""For all orders together: a connection whose server is silent takes a third of a MiB, and a tenant may have hundreds.
+"""
 MAX_ADDRESSES: Final = 3
 """Shown of one host."""
 USER_AGENT: Final = "certwright self-check"
@@ -106,7 +111,7 @@ class SelfCheck:
         tls = _unverified()
 
         async def one(file: FileResponse) -> HttpSighting:
-            async with places:
+            async with places, LOOKS.place(TENANT.get()):
                 return await self._look(file, Rounds(resolver, file.host, every=self._every_address), tls)
 
         return await asyncio.gather(*map(one, files))

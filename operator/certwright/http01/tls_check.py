@@ -12,10 +12,12 @@ from cryptography import x509
 
 from certwright.acme import ACME_TLS_1, tls_alpn01_server_name
 from certwright.acme.challenge import ACME_IDENTIFIER
+from certwright.challenges.tls_handshake import READ_BYTES, shake_hands
 from certwright.challenges.tls_responder import identifier_of
 from certwright.http01.addresses import Addresses
-from certwright.http01.self_check import MAX_CONCURRENT, NO_ROUTE, SECONDS, HttpSighting
+from certwright.http01.self_check import LOOKS, MAX_CONCURRENT, NO_ROUTE, SECONDS, HttpSighting
 from certwright.names import is_address
+from certwright.runtime.turns import TENANT
 from certwright.text import listed
 
 if TYPE_CHECKING:
@@ -25,6 +27,13 @@ if TYPE_CHECKING:
     from certwright.http.addresses import AddressPolicy
 
 OTHER_CHALLENGE: Final = "a validation certificate for another challenge"
+_UNREADABLE: Final = (
+    ValueError,
+    x509.InvalidVersion,
+    x509.ExtensionNotFound,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+)
 MAX_CERTIFICATE_BYTES: Final = 16 * 1024
 """A validation certificate has less than one KiB."""
 
@@ -53,7 +62,7 @@ class TlsSelfCheck:
         places = asyncio.Semaphore(MAX_CONCURRENT)
 
         async def one(response: FileResponse) -> HttpSighting:
-            async with places:
+            async with places, LOOKS.place(TENANT.get()):
                 return await self._look(response)
 
         return await asyncio.gather(*map(one, wanted))
@@ -94,12 +103,9 @@ class TlsSelfCheck:
 
     async def _problem(self, response: FileResponse, address: str) -> str | None:
         """Return what is wrong at an address, an empty text for nothing; None if there is no route to it."""
-        server_name = tls_alpn01_server_name(identifier_of(response.host))
         try:
             async with asyncio.timeout(SECONDS):
-                _, writer = await asyncio.open_connection(
-                    address, self._port, ssl=_context(), server_hostname=server_name
-                )
+                tls = await self._handshake(address, tls_alpn01_server_name(identifier_of(response.host)))
         except TimeoutError:
             return f"no handshake within {SECONDS:g} s"
         except ssl.SSLError as error:
@@ -112,14 +118,24 @@ class TlsSelfCheck:
             # With and without an alert: who does not know a name may end the connection (RFC 6066 section 3).
             closed = isinstance(error, ConnectionError)
             return "no TLS handshake (the connection was closed)" if closed else "no connection"
+        return objection_to(response, tls.selected_alpn_protocol(), tls.getpeercert(binary_form=True) or b"")
+
+    async def _handshake(self, address: str, server_name: str) -> ssl.SSLObject:
+        reader, writer = await asyncio.open_connection(address, self._port, limit=READ_BYTES)
         try:
-            tls: ssl.SSLObject = writer.get_extra_info("ssl_object")
-            return _judged(response, tls.selected_alpn_protocol(), tls.getpeercert(binary_form=True) or b"")
+            return await shake_hands(reader, writer, _context(), asked_for=server_name)
         finally:
             writer.transport.abort()
 
 
-def _judged(response: FileResponse, protocol: str | None, certificate: bytes) -> str:
+def objection_to(response: FileResponse, protocol: str | None, certificate: bytes) -> str:
+    """Say what is wrong with what a server has presented; an empty text for nothing.
+
+    Args:
+        response: What it is to present.
+        protocol: What was negotiated by ALPN.
+        certificate: Its certificate in DER, of whoever answers there.
+    """
     if protocol != ACME_TLS_1:
         return "a server that does not speak acme-tls/1"
     if len(certificate) > MAX_CERTIFICATE_BYTES:
@@ -128,7 +144,7 @@ def _judged(response: FileResponse, protocol: str | None, certificate: bytes) ->
         parsed = x509.load_der_x509_certificate(certificate)
         names = parsed.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
         shown = parsed.extensions.get_extension_for_oid(ACME_IDENTIFIER)
-    except (ValueError, x509.ExtensionNotFound, x509.DuplicateExtension):
+    except _UNREADABLE:
         return "another certificate than one for a validation"
     digest = hashlib.sha256(response.key_authorization.encode("ascii")).digest()
     content = shown.value.value if isinstance(shown.value, x509.UnrecognizedExtension) else b""
