@@ -63,6 +63,8 @@ class Ca:
         self.unheard: dict[str, Callable[[], Response]] = {}
         """The same without carrying it out."""
         self.ignores_only_existing = False
+        self.without: set[str] = set()
+        """What the directory does not name."""
         self.hangs: set[str] = set()
         """Paths of which a request is neither carried out nor answered."""
         self._nonces = 0
@@ -118,7 +120,8 @@ class Ca:
 
     def _serve(self, path: str, jws: Body, payload: Any) -> Response:
         if path in self.directories:
-            names = ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange")
+            known = ("newNonce", "newAccount", "newOrder", "revokeCert", "keyChange")
+            names = [name for name in known if name not in self.without]
             return self.answer({**{name: f"{ORIGIN}/{name}" for name in names}, "meta": self.meta})
         if path == "/newNonce":
             return self.answer({})

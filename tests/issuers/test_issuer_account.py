@@ -443,6 +443,29 @@ async def test_an_account_key_that_its_owner_replaced_is_taken_up_without_a_rest
     assert bench.status()["acme"]["keyThumbprint"] == key.thumbprint
 
 
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_an_account_that_was_changed_by_accident_is_told(bench: Bench, *, restarts: bool) -> None:
+    """Somebody deleted the Secret of the account key, so the issuer has another account, and is as ready as before."""
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    del bench.cluster.secrets["shop", "account"]
+    bench.events.clear()
+    bench.now += KEY_INTERVAL
+    if restarts:
+        bench.restart()
+        bench.watch()
+    await bench.reconciler.reconcile(CA)
+    assert ready_issuer(bench).account_url == f"{ORIGIN}/account/2"
+    [(_, reason, said)] = bench.events
+    assert reason == "AccountRegistered"
+    assert f"{ORIGIN}/account/2 is ready" in said
+    assert f"used the account {ORIGIN}/account/1 before" in said
+    bench.restart()
+    bench.watch()
+    await bench.reconciler.reconcile(CA)
+    assert len(bench.events) == 1, "once"
+
+
 async def test_a_key_that_was_replaced_elsewhere_registers_no_new_account(bench: Bench) -> None:
     bench.write()
     await bench.reconciler.reconcile(CA)

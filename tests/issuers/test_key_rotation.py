@@ -13,6 +13,7 @@ from certwright.acme import AccountKey
 from certwright.acme.server import MAX_RECONNECTS
 from certwright.issuers.account_key import CREATED_ANNOTATION, FORMER, REQUEST_ANNOTATION, UPCOMING
 from certwright.issuers.key_rotation import FORMER_KEPT, PATIENCE, RETRY, WAIT
+from certwright.issuers.upkeep import DIRECTORY_INTERVAL
 from certwright.kube.errors import Conflict, Forbidden, Unavailable
 from certwright.runtime.key import Key
 from certwright.text import rfc3339
@@ -230,6 +231,22 @@ async def test_a_refusal_of_the_ca_leaves_the_old_key_in_use_and_is_told(bench: 
     await bench.reconciler.reconcile(CA)
     assert_rotated(bench, before)
     assert condition(bench, "AccountKeyRotated") is None
+
+
+async def test_a_ca_without_key_rollover_costs_no_key_and_no_write(bench: Bench) -> None:
+    before = account_key(bench)
+    bench.ca.without.add("keyChange")
+    bench.now += DIRECTORY_INTERVAL
+    bench.write(**ROTATE)
+    writes = bench.cluster.secrets["shop", "account"]["metadata"]["resourceVersion"]
+    for _ in range(3):
+        assert (await bench.reconciler.reconcile(CA)).after == RETRY
+        bench.now += RETRY
+    assert (account_key(bench), ready_issuer(bench).client.key) == (before, before)
+    assert bench.cluster.secrets["shop", "account"]["metadata"]["resourceVersion"] == writes
+    shown = condition(bench, "AccountKeyRotated")
+    assert shown is not None
+    assert "does not offer key rollover" in shown["message"]
 
 
 async def test_a_key_that_the_ca_has_for_this_account_already_is_a_success(bench: Bench) -> None:

@@ -160,6 +160,9 @@ class KeyRotation:
             return RotationResult(keys, problem=problem, next_at=self.now + RETRY)
         if waiting_since is not None and dt.timedelta() <= self.now - waiting_since < PATIENCE:
             return RotationResult(keys, problem=_waiting(waiting_since), next_at=self.now + WAIT)
+        if (await self.server.directory()).key_change is None:
+            # Before a key is made for it: an hour later the CA offers it no more than now.
+            return await self._given_up(keys, f"{self.spec.server} does not offer key rollover (keyChange)")
         try:
             if keys.upcoming is None:
                 algorithm, size = self.spec.account_key_algorithm, self.spec.account_key_size
@@ -252,7 +255,8 @@ class KeyRotation:
     async def _given_up(self, keys: AccountKeySecret, why: str) -> RotationResult:
         """Drop the next key, which the CA does not take."""
         try:
-            keys = await withdraw(self.kube_api, keys)
+            if keys.upcoming is not None:
+                keys = await withdraw(self.kube_api, keys)
         except KubeError as error:
             logger.warning("Secret %s/%s could not be tidied: %s", self.namespace, keys.name, error)
         return self._failed(keys, f"{why}.")

@@ -658,7 +658,7 @@ class IssuerReconciler:
         return KnownAccount(known, believed=(ready is None or ready.status == "True") and not suspected)
 
     async def _succeeded(self, key: Key, issuer: AnyIssuer, loaded: _Loaded) -> None:
-        was_ready = find_condition(issuer.status.conditions, READY)
+        was_ready, before = find_condition(issuer.status.conditions, READY), self._account_before(key, issuer)
         account = loaded.account
         said = _Said(account.status, loaded.problems)
         await self._write(issuer, self._ready_status(issuer, said))
@@ -698,8 +698,11 @@ class IssuerReconciler:
         self._lost_accounts.discard(key)
         self._doubted.discard(key)
         self._tell_problems(issuer, said.problems)
-        if was_ready is None or was_ready.status != "True":
+        has_changed = before is not None and before != account.status.uri
+        if was_ready is None or was_ready.status != "True" or has_changed:
             message = f"The account {account.status.uri} is ready."
+            if has_changed:
+                message += f" The issuer used the account {before} before."
             if account.status.terms_of_service is not None:
                 message += f" It has agreed to the terms of service {account.status.terms_of_service}."
             subject = subject_of(issuer.KIND, issuer.metadata)
@@ -718,6 +721,12 @@ class IssuerReconciler:
             "the next renewal."
         )
         self._recorder.record(subject_of(issuer.KIND, issuer.metadata), "Warning", "DNSAccountLabelChanged", message)
+
+    def _account_before(self, key: Key, issuer: AnyIssuer) -> str | None:
+        """Return the account that an issuer used before it was loaded now, as far as that is known."""
+        said = self._said.get(key)
+        account = issuer.status.acme if said is None else said.account
+        return None if account is None else account.uri
 
     def _account_of(self, url: str, thumbprint: str, replaced: AccountKey | None) -> tuple[str, str]:
         """Return what the limits of an account are kept by: its URL and its first key; a rotation lifts none."""
