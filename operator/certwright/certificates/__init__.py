@@ -1,15 +1,15 @@
-"""One Certificate's life: observe, `plan`, take the step, write down.
+"""The life of a Certificate: observe, `plan`, carry out a step, write the status.
 
-`reconciler` is the loop; start reading there. It gathers what is known into one frozen `Observation`, `plan` (pure)
-names one step, and the step does it. Each step is one file in ``steps/``: what it is, and the act.
+`reconciler` is the loop; start reading there. It gathers everything that is known into a frozen `Observation`, `plan`
+(pure) chooses one step, and the step's act carries it out. Each step is a file in ``steps/``.
 
-A step never edits an observation: it is an asynchronous generator, and *yields* the observation as it is after each
-part that has gone well. What it raises ends it there, and the last observation that it yielded holds: the order that
-was placed although the finalizer could not be written, the challenges that were answered before one failed. Such a
-failure in the middle is the normal case, not the exception, so the form for it should cost nothing: with an exception
-that carries an observation each call that may fail would be wrapped, and forgetting one would lose an order. Here the
-order of lines says what survives what: yield, then do what may fail.
+An act never modifies an observation: it is an asynchronous generator, and *yields* a new observation after each part
+that succeeded. An exception ends it, and the last yielded observation stays valid: the order that was placed although
+the finalizer could not be written, or the challenges that were answered before one failed. Failures halfway are normal,
+so handling them should be easy. If exceptions carried observations instead, every call that may fail would need a
+wrapper, and forgetting one would lose an order. Here the order of the lines shows what survives: yield first, then do
+what may fail.
 
-What a pass leaves for the next is `Memory`. What must outlive the process is in the status; see "Order of writes" in
-ARCHITECTURE.md.
+`Memory` keeps what one reconciliation leaves for the next. What must survive the process is in the status; see
+"Order of writes" in ARCHITECTURE.md.
 """

@@ -1,4 +1,4 @@
-"""Which order of a status is acted on: this process's own, or one that an earlier process sealed."""
+"""Decides whether to act on the order in a status: it must be this process's own, or sealed by an earlier process."""
 
 from __future__ import annotations
 

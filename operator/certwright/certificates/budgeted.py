@@ -1,4 +1,4 @@
-"""The limits that a CA publishes, as one Certificate meets them: no order is placed that the CA would refuse."""
+"""Applies a CA's published limits to one Certificate, so that no order is placed that the CA would refuse."""
 
 from __future__ import annotations
 

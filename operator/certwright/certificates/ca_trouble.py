@@ -1,4 +1,4 @@
-"""How a CA's answer counts that another machine of the CA may contradict in a moment: by how often it came in a row."""
+"""When a negative answer of a CA is final: only if repeated, as another of the CA's servers may contradict it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Secret that something else changes: what was issued last is written to it again, with growing pauses."""
+"""Restores a Secret that something else changes, with the certificate issued last and with growing pauses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What shows that a certificate may be revoked: it, and its private key, which was seen beside it."""
+"""Evidence that a certificate may be revoked: the certificate and its private key from the same Secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reads a certificate and its private key from a Secret, and checks that they belong together."""
+"""Reads a certificate and its private key from a Secret, and checks that they match."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a failed step leaves behind: in the draft of the status, in the memory, as an Event."""
+"""Handles a failed step: in the draft of the status, in memory, and as an Event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The finalizer: the Certificate is held while something of it is where Kubernetes does not remove it."""
+"""The finalizer: keeps a Certificate while it has things outside of the cluster that Kubernetes cannot remove."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""The guard beside cert-manager: of two controllers that would write one Secret, ours holds still.
+"""The guard beside cert-manager: if both controllers would write a Secret, Certwright leaves it alone.
 
-While cert-manager's controller holds its Lease, its Certificates are watched, and what each of them claims is kept:
-a Secret's name and no more. Without a live Lease nothing is asked but for that Lease, and an issuance costs no request
-in either case.
+While cert-manager's controller holds its Lease, its Certificates are watched, and only the names of their Secrets are
+kept. Without a live Lease, only that Lease is read. An issuance costs no additional request in either case.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Which of a Certificate's issuers is used now. Pure: from what is known of each, and the time.
+"""Chooses which of a Certificate's issuers to use now, from their states and the time. Pure.
 
-This is the one place that decides it. Everything else takes the issuer in use from the observation.
+Only this module decides it. Everything else takes the issuer in use from the observation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes private keys; those that take long one at a time, on a thread of low priority, without holding up a step.
+"""Generates private keys; slow ones one at a time, in a low-priority thread, without blocking a step.
 
 An RSA key of 8192 bits takes half a minute of CPU time, and ten Certificates may want one at once. A step has two
 minutes, and a worker waits for it, so a step only starts the work and comes back for the key.

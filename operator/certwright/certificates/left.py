@@ -1,4 +1,4 @@
-"""What of an order goes on the list of records that may be left in the DNS."""
+"""Which records of an order go on the list of orphaned DNS records."""
 
 from __future__ import annotations
 

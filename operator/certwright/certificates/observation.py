@@ -1,4 +1,4 @@
-"""Everything that is known about one Certificate at one time: all that `plan` and its steps look at."""
+"""Everything that is known about a Certificate at one time: the input of `plan` and of the steps."""
 
 from __future__ import annotations
 

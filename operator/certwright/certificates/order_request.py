@@ -1,4 +1,4 @@
-"""What is requested of the CA: a Certificate's spec and its issuer, added up."""
+"""What to request from the CA, derived from a Certificate's spec and its issuer."""
 
 from __future__ import annotations
 

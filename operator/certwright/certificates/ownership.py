@@ -1,4 +1,4 @@
-"""Whose Secret is it? What Certwright did not write it neither replaces nor removes."""
+"""Who owns a Secret: Certwright neither replaces nor removes a Secret that it did not write."""
 
 from __future__ import annotations
 

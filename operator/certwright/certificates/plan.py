@@ -1,6 +1,6 @@
 """`plan`: the next step for one Certificate, from what is observed and the time. Pure: no I/O, no clock, no state.
 
-The same observation always gives the same step, so a restart, a lost event or a doubled one changes nothing.
+The same observation always gives the same step, so restarts and lost or repeated events make no difference.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The private key of an order: kept in a Secret before it is used, so that a crash loses no certificate."""
+"""The private key of an order: stored in a Secret before it is used, so that a crash loses no certificate."""
 
 from __future__ import annotations
 

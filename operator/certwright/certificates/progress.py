@@ -1,4 +1,4 @@
-"""How far an issuance is, as this process knows it: a status that says otherwise was written by another client."""
+"""The progress of an issuance in this process's memory; a status that differs was written by another client."""
 
 from __future__ import annotations
 

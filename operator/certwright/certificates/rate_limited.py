@@ -1,4 +1,4 @@
-"""A CA's rate limits, as one Certificate meets them: its turn before a step, and what a refusal means for others."""
+"""A CA's 429s, for one Certificate: waiting for its turn before a step, and sharing refusals with others."""
 
 from __future__ import annotations
 

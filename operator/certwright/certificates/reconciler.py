@@ -1,4 +1,4 @@
-"""reconcile(key): observe, plan, do the step, until there is nothing to do now; then one status write."""
+"""reconcile(key): observe, plan and act until there is nothing to do now; then write the status once."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Rehearsals: the renewal is tried at another issuer some days ahead. Pure.
+"""Rehearsals: a renewal is tried at another issuer some days ahead. Pure.
 
-The order of a rehearsal is the Certificate's order in the status, so everything that holds for an order holds for it:
-its records are written down and sealed before they are in the DNS, and removed by whichever process finds them. It
-differs in who acts, the issuer of the rehearsal, and in what becomes of it: a result, and nothing else.
+A rehearsal's order is the Certificate's order in the status, so it has the same guarantees: its records are written
+down and sealed before they are in the DNS, and removed by whichever process finds them. It differs only in the issuer,
+and in the outcome, which is a result and no certificate.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Try the renewal at another issuer, and tell what came of it."""
+"""The steps of a rehearsal: try the renewal at another issuer, and report the result."""
 
 from __future__ import annotations
 

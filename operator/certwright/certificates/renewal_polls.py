@@ -1,6 +1,6 @@
-"""When a CA is asked for renewal information: in the background, spread, and never more often than it wants (RFC 9773).
+"""When to request renewal information: in the background, spread out, and as rarely as the CA asks (RFC 9773).
 
-Nobody waits for the answer: an issuance costs no request more, and a certificate is Ready whatever becomes of them.
+Nothing waits for the answer: an issuance needs no additional request, and a failed poll does not affect Ready.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is to be done about the Certificate's request before anything else. Pure, a part of `plan`."""
+"""The next step for the Certificate's `spec.request`, which comes before anything else. Pure; part of `plan`."""
 
 from __future__ import annotations
 

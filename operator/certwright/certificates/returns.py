@@ -1,4 +1,4 @@
-"""When those go on that waited for an issuer whose CA had failed: one after another, or it might fail once more."""
+"""When Certificates that waited for a failed CA continue: one after another, so that it does not fail again."""
 
 from __future__ import annotations
 

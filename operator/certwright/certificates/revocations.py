@@ -1,8 +1,8 @@
-"""Revocations in the draft of a status: what is to be revoked, what was, and what that means for the Secret. Pure.
+"""Revocations in the draft of a status: pending, done, and their effect on the Secret. Pure.
 
-A certificate is revoked once its private key was shown to be in the Secret beside it. An issuer's account may revoke
-every certificate that it ever obtained, so a certificate alone shows nothing: anybody can copy one from a TLS server,
-and with it have another namespace's certificate revoked. Who has its key may revoke it without us (RFC 8555, 7.6).
+A certificate is revoked only if its private key is in the Secret with it. An issuer's account may revoke every
+certificate that it ever obtained, so a certificate alone proves nothing: anyone can copy one from a TLS server, and
+could have another namespace's certificate revoked. Whoever has the key may revoke it without us (RFC 8555, 7.6).
 """
 
 from __future__ import annotations

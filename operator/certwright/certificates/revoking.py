@@ -1,4 +1,4 @@
-"""What is to be done about revocations before anything else. Pure, a part of `plan`."""
+"""The next step for revocations, which come before anything else. Pure; part of `plan`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What of a status can be believed after a restart: what the operator itself wrote there, shown by a MAC.
+"""Seals: MACs that prove after a restart that the operator itself wrote a part of a status.
 
-Whoever may write a Certificate's status could otherwise name another namespace's order there, or a record that is to be
-removed with a ClusterIssuer's key. Everything else in a status is at most a hint, and is derived and checked again.
+Otherwise, someone who may write a Certificate's status could name an order of another namespace, or a record to be
+removed with a ClusterIssuer's credentials. Everything else in a status is only a hint, derived and checked again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Writing a Secret whole: what the manifest has no more goes too, although someone else wrote it as well."""
+"""Writes a whole Secret, and removes what is no longer in the manifest even if someone else also wrote it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The status that people read: what it says (`report`, pure, so a restart says the same as before), and writing it."""
+"""The status that users read: its content (`report`, pure, so a restart changes nothing), and writing it."""
 
 from __future__ import annotations
 

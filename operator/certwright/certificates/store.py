@@ -1,4 +1,4 @@
-"""The watched Certificates, with the look-ups that reconciling needs: by Secret, by issuer, by what manages them."""
+"""The watched Certificates, with indexes by Secret, by issuer and by managing object."""
 
 from __future__ import annotations
 

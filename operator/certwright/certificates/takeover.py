@@ -1,4 +1,4 @@
-"""The second look of a new leader: another one may have written what the watch has not brought yet."""
+"""Extra reads by a new leader, because its predecessor's last writes may not have arrived through the watch yet."""
 
 from __future__ import annotations
 

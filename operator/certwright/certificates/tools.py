@@ -1,4 +1,4 @@
-"""The collaborators every step of an issuance may need, made once at start."""
+"""The collaborators that steps need, created once at startup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was asked for when an attempt failed: something else may go better, and need not wait."""
+"""Remembers what a failed attempt requested, because a different request may succeed and need not wait."""
 
 from __future__ import annotations
 

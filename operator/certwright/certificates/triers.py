@@ -1,4 +1,4 @@
-"""Who looks when an issuer that failed may be tried again: a few of those who wait, as only one of them tries it."""
+"""Which waiting Certificates check when a failed issuer may be tried again: only a few, because only one tries it."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Where events come in: kopf handlers that store and enqueue, the workers behind them, the HTTP endpoints."""
+"""Where events arrive: kopf handlers that store and enqueue them, the workers, and the HTTP endpoints."""

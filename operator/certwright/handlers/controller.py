@@ -1,4 +1,4 @@
-"""The parts of the operator, put together: stores, reconcilers and what they work with, registered as kinds."""
+"""Assembles the operator: creates stores, reconcilers and their collaborators, and registers the kinds."""
 
 from __future__ import annotations
 

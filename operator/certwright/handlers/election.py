@@ -1,4 +1,4 @@
-"""Standing for election, and what happens to the process that loses it."""
+"""Takes part in the leader election, and ends the process when it loses the leadership."""
 
 from __future__ import annotations
 

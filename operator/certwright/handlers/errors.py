@@ -1,4 +1,4 @@
-"""What ends the operator before it is told to stop."""
+"""Errors that end the operator."""
 
 from __future__ import annotations
 

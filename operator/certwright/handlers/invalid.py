@@ -1,6 +1,6 @@
-"""Objects that an API server has stored although our models refuse them: their owners are told in a condition.
+"""Objects that the API server stored although our models refuse them; a condition tells their owners.
 
-No rule of a CRD can see everything (what is inside base64, for one), and objects from before a rule was stricter stay.
+CRD rules cannot check everything (such as base64 content), and objects from before a rule became stricter remain.
 """
 
 from __future__ import annotations

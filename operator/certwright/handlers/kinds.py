@@ -1,6 +1,6 @@
-"""What the operator watches: one declaration for each kind, which everything else about the kind is derived from.
+"""The watched kinds: one declaration for each, from which everything else is derived.
 
-The model is controller-runtime's builder: the kind that a reconciler is for, and what its objects wake.
+Modelled on controller-runtime's builder: the kind of a reconciler, and the keys that a change enqueues.
 """
 
 from __future__ import annotations

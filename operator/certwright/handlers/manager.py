@@ -1,4 +1,4 @@
-"""The manager: takes in the news of every registered kind, queues what they concern, has the workers look at it."""
+"""The manager: receives the events of all registered kinds, and enqueues the affected keys for the workers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The kinds of cert-manager, registered like ours, if they are to be served."""
+"""Registers cert-manager's kinds like our own, if the operator serves them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the operator is to run: what `certwright run` was started with."""
+"""The options of the operator, from `certwright run`."""
 
 from __future__ import annotations
 

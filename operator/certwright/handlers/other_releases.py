@@ -1,4 +1,4 @@
-"""What becomes of objects that another release of Certwright serves as well: it is left to them, and they say so."""
+"""Objects that another release of Certwright also serves are left to it, and a condition says so."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Quarantine: one object may never cost the process its lease, so one that held everything up is left alone.
+"""Quarantine: an object that blocked the process is left alone, so that no object can cost it the lease.
 
-Whatever comes from outside is bounded before it is read. This is for what nobody has thought of: an object whose look
-took the CPU for seconds without a pause is marked in its Ready condition, by a write that needs no leadership, as the
-lease may be lost over it. Whoever leads next finds the mark and works for all others.
+All input is bounded before it is read; this is for cases that nobody foresaw. If reconciling an object takes seconds of
+CPU time without a pause, its Ready condition is marked, by a write that does not require leadership, because the lease
+may be lost meanwhile. The next leader finds the mark, and works on all other objects.
 """
 
 from __future__ import annotations

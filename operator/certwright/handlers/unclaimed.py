@@ -1,4 +1,4 @@
-"""Secrets that no Certificate names: of them nothing is kept."""
+"""Drops everything about Secrets that no Certificate names."""
 
 from __future__ import annotations
 

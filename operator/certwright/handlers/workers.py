@@ -1,4 +1,4 @@
-"""The workers: idle until this process leads, then at the queue, until told to stop or until leadership is lost."""
+"""The workers: idle until this process leads, then processing the queue until a stop or a loss of leadership."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a self-check goes: addresses from the DNS, one after the other, except those that no CA can reach."""
+"""The addresses for a self-check: those from the DNS, one after the other, except for ones that no CA can reach."""
 
 from __future__ import annotations
 

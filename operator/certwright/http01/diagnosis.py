@@ -1,4 +1,4 @@
-"""Why a file is not served, by what the presenter's own objects say. It only reads them."""
+"""Finds out why a file is not served, by reading the presenter's own objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules of ours in an Ingress of another owner: added, and removed again."""
+"""Adds our rules to another owner's Ingress, and removes them again."""
 
 from __future__ import annotations
 

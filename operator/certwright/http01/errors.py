@@ -1,4 +1,4 @@
-"""What http-01 cannot do as the issuer asks for it."""
+"""Errors of http-01 that come from the issuer's settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a presenter needs of the API server."""
+"""The interface to the API server that presenters need."""
 
 from __future__ import annotations
 

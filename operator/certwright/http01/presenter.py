@@ -1,4 +1,4 @@
-"""The http-01 presenter of one order: it makes the pod and its route, looks for the files, and removes all of it."""
+"""The http-01 presenter of one order: creates the pod and its route, checks the files, and removes everything."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``certwright solver``: the program of a solver pod; for http-01 of the standard library only, so it stays small."""
+"""``certwright solver``, the program of a solver pod; for http-01 it uses only the standard library, to stay small."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the objects of a presenter are removed without asking the issuer."""
+"""Removes the objects of a presenter without the issuer."""
 
 from __future__ import annotations
 

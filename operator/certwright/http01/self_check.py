@@ -1,4 +1,4 @@
-"""Asks for a file as the CA will, and says in words what came back. A wrong answer's content is shown to no one."""
+"""Requests a file as the CA will, and describes the response, without ever showing the content of a wrong one."""
 
 from __future__ import annotations
 

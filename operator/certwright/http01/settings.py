@@ -1,4 +1,4 @@
-"""What answers http-01 for one order, in Kubernetes' terms."""
+"""The Kubernetes settings of the http-01 solver for one order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tls-alpn-01 presenter of one order: as for http-01, with a handshake in place of the file."""
+"""The tls-alpn-01 presenter of one order: like http-01, with a handshake instead of a file."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What any controller needs: work queue, scheduler, leadership; knows no Certificate."""
+"""Generic parts of a controller: work queue, scheduler, leadership. Independent of Certificates."""

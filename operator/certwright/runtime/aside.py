@@ -1,7 +1,7 @@
-"""A look that waits long for somebody outside gives its worker back meanwhile.
+"""A reconciliation that waits long for an external system gives up its worker in the meantime.
 
-A DNS provider may not answer for one zone, or a CA not at all. The workers that wait for it would be missing for
-everybody else.
+A DNS provider may not respond for one zone, or a CA not at all. The workers that wait for it would not be available to
+other objects.
 """
 
 from __future__ import annotations

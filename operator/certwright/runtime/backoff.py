@@ -1,4 +1,4 @@
-"""Growing pauses after failures in a row."""
+"""Growing pauses after consecutive failures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Notices that the wall clock was set, or that the machine was suspended: timers know nothing of either."""
+"""Notices when the wall clock was set or the machine was suspended, which timers do not."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The name of one thing to reconcile."""
+"""The key of an object to reconcile."""
 
 from __future__ import annotations
 

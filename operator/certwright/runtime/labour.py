@@ -1,7 +1,7 @@
-"""The CPU time of a piece of work: of every step that its tasks take on the event loop, and of its jobs in threads.
+"""Measures the CPU time of a reconciliation: its steps on the event loop, and its jobs in threads.
 
-A step cannot be interrupted, and while one goes on nothing else happens: no lease is renewed. Who took too long is
-known only at its end, and must be known then, as there may be no other chance to act on it.
+A step on the event loop cannot be interrupted, and nothing else happens meanwhile, not even a renewal of the lease.
+Only its end shows that it took too long, and this must be noticed then, as there may be no other chance to act on it.
 """
 
 from __future__ import annotations

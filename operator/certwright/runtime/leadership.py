@@ -1,4 +1,4 @@
-"""Whether this process may act: one small object that everything asks before it sends something."""
+"""Whether this process may act; everything checks this before it sends a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bounds looks that end in "look again now": one that always does is a defect, and must not become a busy loop."""
+"""Delays reconciliations that keep asking to run again immediately, so that a defect does not become a busy loop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The work queue: each key once, one worker a key, and turns by namespace, then by issuer: none starves others."""
+"""The work queue: each key once and one worker per key, with turns by namespace, then by issuer."""
 
 from __future__ import annotations
 

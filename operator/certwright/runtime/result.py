@@ -1,4 +1,4 @@
-"""What a look at a key ends in: when to look again."""
+"""The result of a reconciliation: when to reconcile again."""
 
 from __future__ import annotations
 

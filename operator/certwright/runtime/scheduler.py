@@ -1,4 +1,4 @@
-"""The one clock of the operator: renewals, polls and retries wait in one heap."""
+"""The scheduler: renewals, polls and retries wait in one heap."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bounded number of places that tenants take in turn: a semaphore that one of them cannot fill."""
+"""A semaphore whose places go to tenants in turn, so that a single tenant cannot occupy all of them."""
 
 from __future__ import annotations
 

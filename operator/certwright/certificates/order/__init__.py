@@ -1,1 +1,1 @@
-"""An order before it is placed and while it is open: who orders, how often, what answers for each name."""
+"""Orders, before they are placed and while they are open: their purpose, budget, authorizations and responses."""

@@ -1,4 +1,4 @@
-"""A Certificate as one who wants to order: what for, how urgent it is, and what the CA exempts it from."""
+"""A Certificate that needs an order: for what, how urgently, and which rate limits do not apply to it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The authorizations of an order: which challenge is answered, and how a status shows each."""
+"""The authorizations of an order: which challenge to answer, and how the status shows each."""
 
 from __future__ import annotations
 

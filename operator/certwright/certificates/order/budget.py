@@ -1,7 +1,7 @@
-"""How often one Certificate is ordered, whatever else happens to its Secret, its spec or its issuer.
+"""Limits how often a Certificate is ordered, whatever happens to its Secret, spec or issuer.
 
-Something that deletes or overwrites the Secret, a spec that two tools change back and forth, an issuer that comes and
-goes: each makes another order necessary as soon as the last one is done, until the CA's limits are used up for all.
+If something keeps deleting or overwriting the Secret, if two tools change the spec back and forth, or if an issuer
+comes and goes, another order would be needed as soon as the last one is done, until the CA's limits are used up.
 """
 
 from __future__ import annotations

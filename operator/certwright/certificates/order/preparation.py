@@ -1,7 +1,7 @@
-"""How each name will be answered for: what is known before the CA is asked, and what follows from the CA's tokens.
+"""Prepares the validation of each name: what is known before the order, and what follows from the CA's tokens.
 
-A new order and one that an earlier process placed go the same way. A response is derived from the issuer's solver, the
-CA's token and the account key, and from nothing else: what a status says of responses is only compared with it.
+New orders and those of an earlier process are treated alike. A response is derived only from the issuer's solver, the
+CA's token and the account key; the responses in a status are only compared with it.
 """
 
 from __future__ import annotations

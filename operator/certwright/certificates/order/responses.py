@@ -1,6 +1,6 @@
-"""Challenge responses: which presenter answers for which name, and what of it is, or may be, in place.
+"""Challenge responses: which presenter answers for which name, and which responses are, or may be, in place.
 
-A status says what was put in place, or was about to be: that is all that clean-up needs after a restart.
+A status lists what was presented, or was about to be, which is all that cleanup needs after a restart.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""When a certificate is to be renewed: by its life, by windows, by what the CA suggests."""
+"""When to renew a certificate: by its lifetime, maintenance windows, and the CA's suggestion."""

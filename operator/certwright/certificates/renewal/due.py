@@ -1,4 +1,4 @@
-"""When a certificate is to be renewed, and why then. Pure."""
+"""When to renew a certificate, and why at that time. Pure."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""What the CA suggests for the renewal of the certificate in a Secret (RFC 9773), and how far it is followed. Pure.
+"""The CA's suggestion for renewing the certificate in a Secret (RFC 9773), and when it is followed. Pure.
 
-A suggestion moves the renewal within the certificate's lifetime and no further: a window beyond its end is no answer,
-and one that is always in the past, as a CA with a stale cache or a wrong clock gives it, costs one renewal, not a loop.
+A suggestion can only move the renewal within the certificate's lifetime: a window after its end is ignored, and one
+that is always in the past (from a CA with a stale cache or a wrong clock) costs one renewal instead of a loop.
 """
 
 from __future__ import annotations

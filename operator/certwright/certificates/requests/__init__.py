@@ -1,1 +1,1 @@
-"""Requests of people: which one is pending or running, what each action means, what came of it."""
+"""Requests (`spec.request`): which one is pending or running, what each action means, and its result."""

@@ -1,4 +1,4 @@
-"""What an action of a request is, to the plan: when it is refused, what it needs, when it has ended."""
+"""The interface of a request's action: when it is refused, what it needs, and when it has ended."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The actions of requests. To add one, give it a file beside this one and a line here.
 
-What it does itself, besides having a certificate issued, is a step: its line is in `certificates/requested.py`.
+If it does anything other than having a certificate issued, it also needs a step, in `certificates/requested.py`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The record of requests in the draft of a status: which one is pending, which one runs, and how one ends. Pure."""
+"""The record of requests in the draft of a status: the pending one, the running one, and results. Pure."""
 
 from __future__ import annotations
 

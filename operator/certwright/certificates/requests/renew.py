@@ -1,8 +1,7 @@
 """Renew: issue a new certificate now.
 
-The request is one more need to issue. An order that is open already serves it as well, and so does a renewal that is
-due. It is done once the Secret holds a later revision than when it began: the two are written in one write, so a
-process that dies in between orders nothing twice.
+The request is one more reason to issue; an open order or a due renewal fulfills it as well. It is done once the Secret
+has a later revision than at the start. Revision and certificate are written together, so a crash orders nothing twice.
 """
 
 from __future__ import annotations

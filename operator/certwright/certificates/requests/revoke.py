@@ -1,7 +1,7 @@
 """Revoke: revoke the certificate in the Secret, and have it replaced.
 
-What is revoked, in which order, and what came of it is in `status.revocations`; this answers what the request's record
-says of it.
+`status.revocations` says what is revoked, in which order, and with which result; this module derives the request's
+record from it.
 """
 
 from __future__ import annotations

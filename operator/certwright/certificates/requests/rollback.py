@@ -1,6 +1,6 @@
 """Rollback: put an earlier certificate back into the Secret.
 
-It is done once the Secret says that this request did it: the two are written in one write.
+It is done once the Secret names this request, which is written together with the certificate.
 """
 
 from __future__ import annotations

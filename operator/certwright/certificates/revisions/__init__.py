@@ -1,1 +1,1 @@
-"""The last revisions of a certificate: kept, looked at, put back."""
+"""Earlier revisions of a certificate: keep, evaluate and restore them."""

@@ -1,4 +1,4 @@
-"""Kept revisions, looked at before they are put back: what is of use is what would not be replaced at once."""
+"""Evaluates kept revisions before a restore: a useful one is one that would not be replaced immediately."""
 
 from __future__ import annotations
 

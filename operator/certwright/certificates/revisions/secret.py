@@ -1,8 +1,8 @@
-"""The last revisions of a certificate, with their keys, in a Secret of their own: to go back to, and to restore from.
+"""The Secret with earlier revisions of a certificate and their keys, for rollbacks and restores.
 
-One Secret holds all of a Certificate, so a renewal costs one request more: a merge patch that adds the new revision
-and takes out the oldest. The Secret goes when the Certificate goes. Whoever may read it can read the present key as
-well, as both are in one namespace; what is read from it passes the same checks as what a CA delivers.
+A Certificate has one such Secret, so a renewal costs one more request: a merge patch that adds the new revision and
+removes the oldest. The Secret is deleted with the Certificate. Anyone who may read it can also read the current key,
+because both are in the same namespace. A revision passes the same checks as a new certificate before it is restored.
 """
 
 from __future__ import annotations

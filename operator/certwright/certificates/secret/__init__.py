@@ -1,1 +1,1 @@
-"""The Secrets of Certificates: what is in them, and how they are written."""
+"""The Secrets of Certificates: their contents, and how they are written."""

@@ -1,4 +1,4 @@
-"""What an admission webhook makes of our labels and annotations while a Secret is written: others than were sent."""
+"""Detects admission webhooks that change our labels and annotations while a Secret is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a Secret's annotations record of what is in it."""
+"""The annotations that describe the contents of a Secret."""
 
 from __future__ import annotations
 

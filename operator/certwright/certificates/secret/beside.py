@@ -1,4 +1,4 @@
-"""Secrets for the operator itself, beside a Certificate's own: the key of an open order, revisions, and others."""
+"""Additional Secrets of a Certificate for the operator: the key of an open order, revisions, and others."""
 
 from __future__ import annotations
 

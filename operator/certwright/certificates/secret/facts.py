@@ -1,4 +1,4 @@
-"""What matters about a TLS Secret, as plain values. Nothing of its content is kept in memory."""
+"""The relevant facts about a TLS Secret as plain values; its content is not kept in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watched Secrets, and what they show of the CA behind each issuer: where the chains are from that it has given."""
+"""The watched Secrets, and the origins of the chains that each issuer's CA has issued."""
 
 from __future__ import annotations
 

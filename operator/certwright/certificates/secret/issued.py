@@ -1,4 +1,4 @@
-"""The certificate that was issued last, kept for a while in case that something else spoils its Secret."""
+"""Keeps the last issued certificate in memory for a while, in case something else damages its Secret."""
 
 from __future__ import annotations
 

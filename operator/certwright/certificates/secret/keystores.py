@@ -1,4 +1,4 @@
-"""Keystores of Certificates: their passwords, whether they are due, and making them together with what they hold."""
+"""Keystores of Certificates: their passwords, whether they need to be created, and creating them."""
 
 from __future__ import annotations
 

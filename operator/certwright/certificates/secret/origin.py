@@ -1,4 +1,4 @@
-"""Where a certificate is from: one that no CA vouches for, or another than the issuer's, is no reason not to order."""
+"""The origin of a certificate: a self-signed one, or one of another CA, does not satisfy a Certificate."""
 
 from __future__ import annotations
 

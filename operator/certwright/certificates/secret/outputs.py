@@ -1,9 +1,9 @@
-"""What a Secret holds besides tls.crt, tls.key and ca.crt, made from them: keystores and other formats.
+"""Additional entries of a Secret, derived from tls.crt, tls.key and ca.crt: keystores and other formats.
 
-Keystores have random salts: made again, they are other bytes, which servers would take for news. So the Secret records
-in an annotation what they were made from, and they are made again only if that changes, or if something else changed
-them. Annotations are shown in more places than data, so the digests are keyed with the Secret's own private key:
-whoever cannot read that cannot try passwords.
+Keystores have random salts, so creating one again changes its bytes, and servers would reload it. An annotation
+therefore records what a keystore was made from, and it is created again only if that changes, or if something else
+changed it. Annotations are visible in more places than data, so the digests are keyed with the Secret's own private
+key: without it, no one can test passwords.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether Secrets with passwords have changed, asked once for all Certificates that use one. Keeps no password."""
+"""Checks whether Secrets with passwords have changed, once for all Certificates that use one. Keeps no passwords."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The steps that `plan` chooses from, each beside its act; see `step`."""
+"""The steps that `plan` chooses from, each with its act; see `step`."""

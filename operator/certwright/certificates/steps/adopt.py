@@ -1,4 +1,4 @@
-"""Adopt a Secret, and keep what is around its certificate as the spec has it."""
+"""Adopt a Secret, and keep everything around its certificate as the spec says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell the CA that it may look."""
+"""Answer the challenges: ask the CA to validate."""
 
 from __future__ import annotations
 

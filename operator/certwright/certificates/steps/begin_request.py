@@ -1,4 +1,4 @@
-"""Begin what a person asked for, or refuse it: the record comes first, then whatever is done."""
+"""Begin a request or refuse it: the record is written first, then the work begins."""
 
 from __future__ import annotations
 

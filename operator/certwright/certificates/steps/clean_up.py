@@ -1,4 +1,4 @@
-"""Remove what an order put outside."""
+"""Remove the challenge responses of an order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""End what a person asked for: its record first, then the field is removed from the spec."""
+"""End a request: write its record first, then remove the field from the spec."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put the finalizer on."""
+"""Add the finalizer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask the CA how far the order is."""
+"""Ask the CA for the state of the order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask the CA when it wants the certificate renewed."""
+"""Ask the CA when to renew the certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put the responses in place."""
+"""Present the challenge responses."""
 
 from __future__ import annotations
 

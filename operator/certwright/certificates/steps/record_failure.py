@@ -1,4 +1,4 @@
-"""Find out why the CA gave an order up."""
+"""Find out why an order failed at the CA."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take the finalizer off."""
+"""Remove the finalizer."""
 
 from __future__ import annotations
 

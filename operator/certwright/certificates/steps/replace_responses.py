@@ -1,4 +1,4 @@
-"""Remove the responses that an account key derived which was replaced since, so that the order goes on with others."""
+"""Remove responses that depend on a replaced account key, so that the order continues with new ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read an order again after the CA has failed on what was read of it."""
+"""Read an order again after requests based on it have failed."""
 
 from __future__ import annotations
 

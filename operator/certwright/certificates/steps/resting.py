@@ -1,4 +1,4 @@
-"""The ways to rest: settle, sleep, await the issuer, refuse, pause, park, forget."""
+"""Steps that end a reconciliation: settle, sleep, await the issuer, refuse, pause, park, forget."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write a kept revision again, to a Secret that is gone or spoiled."""
+"""Restore a kept revision to a Secret that is missing or damaged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Write the certificate that was just issued again."""
+"""Write the last issued certificate to its Secret again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Go on with an order that an earlier process placed, or that could not be written down whole."""
+"""Resume an order that an earlier process placed, or that could not be recorded completely."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Find out why an order stays pending, and have the CA try again what failed."""
+"""Find out why an order stays pending, and let the CA retry failed challenges."""
 
 from __future__ import annotations
 

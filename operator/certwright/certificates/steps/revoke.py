@@ -1,4 +1,4 @@
-"""Revoke certificates: because a person asked for it, or because the Certificate is deleted."""
+"""Revoke certificates, on request or because the Certificate is being deleted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Put an earlier certificate back because a person asked for it."""
+"""Restore an earlier certificate on request."""
 
 from __future__ import annotations
 

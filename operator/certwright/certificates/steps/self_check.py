@@ -1,4 +1,4 @@
-"""Look for the responses where the CA will look for them."""
+"""Check that the responses are visible where the CA will look for them."""
 
 from __future__ import annotations
 

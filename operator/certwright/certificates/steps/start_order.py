@@ -1,4 +1,4 @@
-"""Place an order, and write it down with every response before any of them is put in place."""
+"""Place an order, and record it with all responses before any of them is presented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every step is: something to do about one Certificate now, or a way to rest."""
+"""The base classes of steps: something to do now, or an end of the reconciliation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Store what was issued."""
+"""Store the issued certificate."""
 
 from __future__ import annotations
 

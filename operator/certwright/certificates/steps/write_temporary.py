@@ -1,4 +1,4 @@
-"""Write a self-signed certificate, by choice, until the CA has issued one: some servers do not start without any."""
+"""Write a temporary self-signed certificate, if the spec asks for it, for servers that cannot start without one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether the API server serves our resources: asked for until it does, because kopf may miss the moment.
+"""Waits until the API server serves our resources, because kopf may miss that moment.
 
 kopf looks when a CRD changes, and the API server serves what a CRD defines a little later than it says so. A watch
 opened too early never sees anything.

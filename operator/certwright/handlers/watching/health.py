@@ -1,7 +1,7 @@
 """Health of kopf's watches: lists received, refusals and their reasons, objects missing from a new list.
 
-kopf does not report it, but it takes the session that it sends with (`session.py`), and that one tells this object of
-every answer. Nothing is asked for twice.
+kopf does not report this, but it uses the session in `session.py`, which tells this object about every response. No
+additional requests are needed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Notices an API server whose resourceVersions went back, as they do when etcd is restored from a backup.
+"""Notices when the API server's resourceVersions go backwards, because etcd was restored from a backup.
 
-A watch from a version that is yet to come is silent until that version is reached, for minutes or days, and kopf would
-wait. Whenever a watch is opened again from where it ended, one object is listed to see which version there is; if the
-watch is ahead of it, it is told what an API server says of a version that is too old, and kopf lists anew.
+A watch from a future version receives nothing until that version is reached, possibly for days, and kopf would wait.
+When a watch is reopened, one object is listed to learn the current version. If the watch is ahead, kopf gets the API
+server's response for a version that is too old, and lists again.
 """
 
 from __future__ import annotations

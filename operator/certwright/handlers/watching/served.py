@@ -1,4 +1,4 @@
-"""Which of our own resources the API server serves, as its discovery says."""
+"""Which of our resources the API server serves, according to its discovery."""
 
 from __future__ import annotations
 

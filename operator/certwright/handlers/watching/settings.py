@@ -1,4 +1,4 @@
-"""How kopf is set: it only watches, for as long as it takes, and keeps nothing on any objects."""
+"""kopf's settings: it only watches, without a time limit, and stores nothing in objects."""
 
 from __future__ import annotations
 

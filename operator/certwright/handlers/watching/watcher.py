@@ -1,4 +1,4 @@
-"""kopf, with what its watches need besides: one object that runs the watches and knows how they fare.
+"""Runs kopf's watches, and reports their health.
 
 The handlers are low-level ``on.event`` handlers: kopf keeps no annotations, no finalizers and no per-object daemons for
 us.
