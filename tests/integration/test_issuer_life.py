@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import base64
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from certwright.acme import AccountKey, AcmeServer, Client, HttpxTransport, Unauthorized
 from harness import Tenant, certificate, issuer
+from harness.forward_proxy import ForwardProxy
 from harness.mistakes import message_of
+from testbed.proxy import RecordingProxy
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from testbed.parts.pebble import Pebble
 
@@ -100,3 +104,65 @@ async def account_state(pebble: Pebble, key: AccountKey, url: str) -> str:
             return (await client.fetch_account()).status.value
         except Unauthorized:
             return "closed"
+
+
+def test_a_proxy_that_wants_another_password_is_told_without_it_and_used_once_it_is_right(
+    tenant: Tenant, operator_log: Path
+) -> None:
+    cluster, namespace = tenant.cluster, tenant.namespace
+
+    def login(password: str) -> None:
+        entries = {"username": "user", "password": password}
+        metadata = {"name": "login", "namespace": namespace}
+        cluster.apply({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": entries})
+
+    with ForwardProxy("user", "the-right-one") as proxy:
+        login("the-wrong-one")
+        settings = {"url": proxy.url, "credentialsSecretRef": {"name": "login"}}
+        cluster.apply(issuer(tenant.bed, namespace, name="behind", proxy=settings))
+        found = cluster.wait_condition("Issuer", namespace, "behind", "Ready", "False", reason="CAUnreachable")
+        said = message_of(found)
+        assert "the proxy wants another user name or password (407)" in said
+        assert "spec.acme.proxy.credentialsSecretRef" in said
+        login("the-right-one")
+        cluster.wait_ready("Issuer", namespace, "behind")
+        tenant.apply("behind", f"behind.{namespace}.example.test", issuerRef={"name": "behind"})
+        tenant.ready("behind")
+        assert set(proxy.tunnels) == {urlsplit(tenant.bed.pebble.directory_url).netloc}
+        shown = str([found, cluster.events(namespace, "behind")]) + operator_log.read_text()
+        for password in ("the-wrong-one", "the-right-one"):
+            assert password not in shown
+            assert base64.b64encode(f"user:{password}".encode()).decode() not in shown
+        cluster.delete("Issuer", namespace, "behind")
+        cluster.wait_gone("Issuer", namespace, "behind")
+
+
+def test_two_issuers_with_one_key_and_two_requests_come_to_rest(
+    tenant: Tenant, make_pebble: Callable[..., Pebble]
+) -> None:
+    cluster, namespace, ca = tenant.cluster, tenant.namespace, make_pebble(nonce_reject_percent=0)
+    with RecordingProxy.for_pebble(ca) as proxy:
+        for name in ("one", "two"):
+            manifest = issuer(tenant.bed, namespace, name=name, pebble=ca, server=proxy.directory_url)
+            manifest["spec"]["acme"]["privateKeySecretRef"] = {"name": "shared"}
+            cluster.apply(manifest)
+            cluster.wait_ready("Issuer", namespace, name)
+        first = cluster.wait_ready("Issuer", namespace, "one")["status"]["acme"]
+        for name, request in (("one", "incident-7"), ("two", "incident-8")):
+            change = {"spec": {"acme": {"accountKeyRotation": {"request": request}}}}
+            cluster.patch("Issuer", namespace, name, change)
+        wanted = {"certwright.io/account-key-request", "certwright.io/account-key-former-requests"}
+        done = cluster.wait_for(
+            "both requests are not carried out",
+            lambda: cluster.get("Secret", namespace, "shared"),
+            lambda found: wanted <= found["metadata"].get("annotations", {}).keys(),
+        )
+        notes = done["metadata"]["annotations"]
+        assert {notes[name] for name in wanted} == {"incident-7", "incident-8"}
+        for name in ("one", "two"):
+            tenant.apply(name, f"{name}.{namespace}.example.test", issuerRef={"name": name})
+            tenant.ready(name)
+            account = cluster.wait_ready("Issuer", namespace, name)["status"]["acme"]
+            assert account["uri"] == first["uri"]
+            assert account["keyThumbprint"] != first["keyThumbprint"]
+        assert proxy.counts()["POST", "/rollover-account-key"] == 2
