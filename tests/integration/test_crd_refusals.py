@@ -305,6 +305,14 @@ def test_a_bad_certificate_is_refused_with_what_is_wrong(refusal: Refuse, spec: 
         ),
         (persistent(challengeType="dns-02"), 'supported values: "dns-01", "dns-account-01", "dns-persist-01"'),
         (
+            solver(dns01=MISSING, tlsAlpn01={"service": {"type": "NodePort", "loadBalancerClass": "metal"}}),
+            "tlsAlpn01.service.loadBalancerClass: Invalid value: loadBalancerClass requires type LoadBalancer",
+        ),
+        (
+            persistent(acmeDNS={"host": "https://auth.example", "accountSecretRef": {"name": "a", "key": "b"}}),
+            "dns01.acmeDNS: Invalid value: acmeDNS cannot be used with challengeType dns-persist-01",
+        ),
+        (
             solver(dns01=MISSING, tlsAlpn01={"service": {}, "responder": "shared", "podTemplate": {}}),
             "tlsAlpn01.podTemplate: Invalid value: podTemplate cannot be used with responder shared",
         ),

@@ -130,6 +130,14 @@ def test_permanent_records_need_no_provider_and_say_what_persist_does(
         (persistent(selfCheckViews=["recursive"]), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(propagationWait="1s"), "propagationWait cannot be set with challengeType dns-persist-01"),
         (persistent(challengeType="dns-account-01"), f"must name one DNS provider: {PROVIDERS}"),
+        (
+            persistent(acmeDNS={"host": "https://auth.example", "accountSecretRef": {"name": "a", "key": "b"}}),
+            "acmeDNS cannot be used with challengeType dns-persist-01",
+        ),
+        (
+            {"solvers": [{"tlsAlpn01": {"service": {"type": "NodePort", "loadBalancerClass": "metal"}}}]},
+            "loadBalancerClass requires type LoadBalancer",
+        ),
         (persistent(challengeType="dns-02"), "'dns-persist-01'"),
         (raw(challengeType="dns-account-01"), "httpRequest with mode RAW is for challengeType dns-01"),
         (raw(challengeType="dns-persist-01"), "httpRequest with mode RAW is for challengeType dns-01"),

@@ -39,6 +39,9 @@ _PERSIST_ALONE: Final = "persist requires challengeType dns-persist-01"
 _RAW_ALONE: Final = (
     "httpRequest with mode RAW is for challengeType dns-01: the server puts the record where only that has it"
 )
+_ACME_DNS_BRIEF: Final = (
+    "acmeDNS cannot be used with challengeType dns-persist-01: its API takes only the values of challenges for an order"
+)
 _ALWAYS_LOOKED_FOR: Final = (
     "selfCheck, selfCheckViews and propagationWait cannot be set with challengeType dns-persist-01: its record is "
     "always looked for, on the authoritative servers"
@@ -70,6 +73,7 @@ def _rules(schema: dict[str, Any], model: type[Model]) -> None:
             _RAW_ALONE,
             field_path=".httpRequest.mode",
         ),
+        rule(f"!({persistent}) || !has(self.acmeDNS)", _ACME_DNS_BRIEF, field_path=".acmeDNS"),
         rule(f"!has(self.allowedTargets) || {' || '.join(given)}", _TARGETS_CREATED, field_path=".allowedTargets"),
         rule(
             "!has(self.allowedTargets) || self.cnameStrategy == 'Follow'",
@@ -216,6 +220,8 @@ class Dns01(ProviderChoice):
                 raise ValueError(_PERSIST_ALONE)
         elif looked_for != ("required", ("authoritative",), timedelta()):
             raise ValueError(_ALWAYS_LOOKED_FOR)
+        if self.challenge_type == _PERSISTENT and self.acme_dns is not None:
+            raise ValueError(_ACME_DNS_BRIEF)
         raw = self.http_request is not None and self.http_request.mode == "RAW"
         if raw and self.challenge_type != "dns-01":
             raise ValueError(_RAW_ALONE)

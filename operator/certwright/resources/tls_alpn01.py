@@ -23,6 +23,7 @@ from certwright.resources.rules import ATOMIC_LIST, rule, validations
 OwnServiceType = Literal["LoadBalancer", "NodePort"]
 
 _ONE_ROUTE: Final = "must have exactly one of gatewayTLSRoute and service"
+_NO_BALANCER: Final = "loadBalancerClass requires type LoadBalancer"
 _NO_POD: Final = "podTemplate cannot be used with responder shared: there is no pod"
 
 
@@ -43,6 +44,16 @@ class TlsAlpn01GatewayTLSRoute(Model):
 class TlsAlpn01Service(Model):
     """No route: the domains resolve to the solver's Service itself."""
 
+    model_config = ConfigDict(
+        json_schema_extra=validations(
+            rule(
+                "!has(self.loadBalancerClass) || self.type == 'LoadBalancer'",
+                _NO_BALANCER,
+                field_path=".loadBalancerClass",
+            )
+        )
+    )
+
     type: OwnServiceType = "LoadBalancer"
     """
     LoadBalancer: a separate load balancer that listens on port 443. NodePort: for your own load balancer that forwards
@@ -52,6 +63,12 @@ class TlsAlpn01Service(Model):
     """The port on the nodes. Only one order at a time can use it. If unset, the cluster chooses one."""
     load_balancer_class: Annotated[str, Field(min_length=1, max_length=253)] | None = None
     """The spec.loadBalancerClass of the Service. If unset, the cluster's default."""
+
+    @model_validator(mode="after")
+    def _balancer(self) -> Self:
+        if self.load_balancer_class is not None and self.type != "LoadBalancer":
+            raise ValueError(_NO_BALANCER)
+        return self
 
 
 class TlsAlpn01(Model):
