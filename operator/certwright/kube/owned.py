@@ -12,6 +12,7 @@ from certwright.kube.client import APPLY
 from certwright.kube.events import Subject
 from certwright.kube.paths import object_path
 from certwright.resources import Certificate
+from certwright.runtime.key import Key
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Hashable, Mapping
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from certwright.resources import Metadata
     from certwright.resources.base import Model
     from certwright.resources.object import Object
-    from certwright.runtime.key import Key
 
 
 Said = TypeVar("Said", bound="Hashable")
@@ -44,6 +44,11 @@ class OwningObject:
     name: str
     uid: str
     resource_version: str
+
+    @property
+    def key(self) -> Key:
+        """Its key."""
+        return Key(self.resource.key_kind, self.namespace, self.name)
 
     @property
     def reference(self) -> dict[str, Any]:

@@ -153,17 +153,17 @@ class MirrorReconciler:
             return Result.ON_EVENT
         if theirs.is_going:
             return Result.ON_EVENT
-        if await self._is_left_to_cert_manager(key, theirs):
+        if await self._is_left_to_cert_manager(theirs):
             return Result.again_in(HELD_SECONDS)
         self._looked_at.add(key)
-        refusal, result = await self._bring(key, theirs)
-        self._tell(key, theirs, refusal)
+        refusal, result = await self._bring(theirs)
+        self._tell(theirs, refusal)
         trigger = Trigger()
         if theirs.resource == THEIR_CERTIFICATES and refusal is None:
             trigger = renewal_of(theirs, self._ours_of(theirs), self._clock())
             if trigger.request is not None and not await self._ask(theirs, trigger.request):
                 return Result.again_in(TAKEN_SECONDS)
-        reported = await self._report(key, theirs, refusal, is_triggered=trigger.is_pending)
+        reported = await self._report(theirs, refusal, is_triggered=trigger.is_pending)
         return reported if result.after is None else result
 
     def wakes(self, before: Ours | None, after: Ours | None) -> Iterable[Key]:
@@ -191,7 +191,7 @@ class MirrorReconciler:
             if in_reach and one.issuer == (issuer.resource.kind, issuer.name):
                 yield Key(THEIR_CERTIFICATES.key_kind, one.namespace, one.name)
 
-    async def _is_left_to_cert_manager(self, key: Key, theirs: Mirrored) -> bool:
+    async def _is_left_to_cert_manager(self, theirs: Mirrored) -> bool:
         is_held = await self._is_cert_manager_live(creating=self._ours_of(theirs) is None)
         if is_held != self._is_held:
             self._is_held = is_held
@@ -200,7 +200,7 @@ class MirrorReconciler:
             else:
                 logger.info("cert-manager's controller does not run: its objects are served")
         if is_held:
-            for reason, message in self._told.news(key, [("LeftToCertManager", HELD_MESSAGE)]):
+            for reason, message in self._told.news(theirs.key, [("LeftToCertManager", HELD_MESSAGE)]):
                 self._record(theirs, "Normal", reason, message)
         return is_held
 
@@ -208,7 +208,7 @@ class MirrorReconciler:
         """Return the object of ours that has the name of theirs, or None."""
         return self._ours[theirs.resource].get(theirs.namespace, theirs.name)
 
-    async def _bring(self, key: Key, theirs: Mirrored) -> tuple[tuple[Reason, str] | None, Result]:
+    async def _bring(self, theirs: Mirrored) -> tuple[tuple[Reason, str] | None, Result]:
         """Apply ours if it is not as it should be; return why not, and when to look again."""
         if theirs.manifest is None:
             return (_refused(theirs), f"Not served by Certwright: {theirs.refusal}."), Result.ON_EVENT
@@ -225,11 +225,17 @@ class MirrorReconciler:
                 # The list of what is annotated may still be on its way.
                 return None, Result.again_in(rest)
         manifest = self._api.completed(self._manifest(theirs, theirs.manifest))
-        if self._applied.is_unchanged(key, present, manifest):
+        if self._applied.is_unchanged(theirs.key, present, manifest):
             return None, Result.ON_EVENT
-        said = digest(manifest)
-        if (pause := self._brought.pause(key, said)) > 0:
+        if (pause := self._brought.pause(theirs.key, digest(manifest))) > 0:
             return None, Result.again_in(pause)
+        return await self._apply(theirs, present, manifest)
+
+    async def _apply(
+        self, theirs: Mirrored, present: Ours | None, manifest: Mapping[str, Any]
+    ) -> tuple[tuple[Reason, str] | None, Result]:
+        """Write ours; return why it is refused, and when to look again."""
+        key, said = theirs.key, digest(manifest)
         uid = present.metadata.uid if present is not None else None
         try:
             written = await self._api.apply(OURS[theirs.resource], manifest, uid=uid)
@@ -248,9 +254,7 @@ class MirrorReconciler:
                 "Certwright restores it less and less often. Its metadata.managedFields, or the API server's audit "
                 "log, shows who."
             )
-            self._contested(
-                key, theirs, "CertificateContested" if kind == "Certificate" else "IssuerContested", message
-            )
+            self._contested(theirs, "CertificateContested" if kind == "Certificate" else "IssuerContested", message)
         if present is None:
             logger.info("%s is served by the %s of ours of the same name", key, theirs.resource.kind)
         return None, Result.ON_EVENT
@@ -289,11 +293,9 @@ class MirrorReconciler:
         self._record(theirs, "Normal", "RenewalRequested", "A renewal was requested by the condition Issuing.")
         return True
 
-    async def _report(
-        self, key: Key, theirs: Mirrored, refusal: tuple[Reason, str] | None, *, is_triggered: bool
-    ) -> Result:
+    async def _report(self, theirs: Mirrored, refusal: tuple[Reason, str] | None, *, is_triggered: bool) -> Result:
         """Write the status of theirs if it says something else than it should; return when to look again."""
-        ours = self._ours_of(theirs)
+        key, ours = theirs.key, self._ours_of(theirs)
         if refusal is None and ours is not None and not self._applied.is_seen(key, ours.metadata):
             # What is known of ours is about the spec before; the watch brings the rest in a moment.
             return Result.ON_EVENT
@@ -319,7 +321,7 @@ class MirrorReconciler:
             message = (
                 "Something else keeps changing the status of this object. Certwright corrects it less and less often."
             )
-            self._contested(key, theirs, "StatusContested", message)
+            self._contested(theirs, "StatusContested", message)
         self.stores[key.kind].put(body["metadata"], self.parse(theirs.resource, body))
         return Result.ON_EVENT
 
@@ -334,17 +336,17 @@ class MirrorReconciler:
         served = Served(theirs.generation, ours, secret, refusal, is_triggered=is_triggered)
         return certificate_status(theirs.status, served, now)
 
-    def _contested(self, key: Key, theirs: Mirrored, reason: Reason, message: str) -> None:
-        logger.warning("%s: %s: %s", key, reason, message)
+    def _contested(self, theirs: Mirrored, reason: Reason, message: str) -> None:
+        logger.warning("%s: %s: %s", theirs.key, reason, message)
         self._record(theirs, "Warning", reason, message)
 
-    def _tell(self, key: Key, theirs: Mirrored, refusal: tuple[Reason, str] | None) -> None:
+    def _tell(self, theirs: Mirrored, refusal: tuple[Reason, str] | None) -> None:
         """Tell by Events why an object is not served, or what of it is not; each once for as long as it holds."""
         said: list[tuple[Reason, str]] = [] if refusal is None else [refusal]
         if refusal is None:
             said += [("NotCarriedOver", f"{one}.") for one in theirs.changes]
-        for reason, message in self._told.news(key, said):
-            logger.warning("%s: %s: %s", key, reason, message)
+        for reason, message in self._told.news(theirs.key, said):
+            logger.warning("%s: %s: %s", theirs.key, reason, message)
             self._record(theirs, "Warning", reason, message)
 
     def _record(self, theirs: Mirrored, kind: Any, reason: Reason, message: str) -> None:

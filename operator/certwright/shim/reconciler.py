@@ -147,7 +147,7 @@ class ShimReconciler:
             return Result.again_in(HELD_SECONDS)
         if wishes.issuer is None and not wishes.refusals:
             await self._delete(source, (), "it no longer names an issuer")
-            self._tell(key, source, ())
+            self._tell(source, ())
             return Result.ON_EVENT
         names_of = None
         if wishes.names_from_routes and source.resource != INGRESSES:
@@ -163,12 +163,12 @@ class ShimReconciler:
         refusals: list[tuple[Reason, str]] = [("BadConfig", f"{one}.") for one in wanted.refusals]
         result = Result.ON_EVENT
         for name, manifest in wanted.certificates.items():
-            refusal, again = await self._bring(key, source, name, self._api.completed(manifest))
+            refusal, again = await self._bring(source, name, self._api.completed(manifest))
             refusals += [refusal] if refusal is not None else []
             if again is not None and again.after is not None:
                 result = result.no_later_than(again.after)
         await self._delete_surplus(source, wanted)
-        self._tell(key, source, refusals)
+        self._tell(source, refusals)
         return result
 
     def wakes(self, before: Certificate | None, after: Certificate | None) -> Iterable[Key]:
@@ -226,7 +226,7 @@ class ShimReconciler:
         annotations = with_issuer_of(source.annotations, parent.annotations, self._options.defaults)
         if asks(annotations, self._options.defaults) and not (taken := is_taken(source, parent)):
             # The status of a ListenerSet is no news here, so who waits for its Gateway's controller looks again.
-            self._tell(key, source, () if taken is None else [_not_taken(gateway)])
+            self._tell(source, () if taken is None else [_not_taken(gateway)])
             return Result.again_in(HELD_SECONDS) if taken is None else Result.ON_EVENT
         return replace(source, annotations=annotations)
 
@@ -269,8 +269,7 @@ class ShimReconciler:
         return asks(source.annotations, self._options.defaults) and not asks(source.annotations, Defaults())
 
     def _controlled_by(self, source: Source) -> list[Certificate]:
-        key = Key(source.resource.kind, source.namespace, source.name)
-        return [one for one in self._certificates.controlled_by(key) if source.owns(one)]
+        return [one for one in self._certificates.controlled_by(source.key) if source.owns(one)]
 
     def _label_names(self, source: Source, issuer: Mapping[str, str] | None) -> Collection[str]:
         """Return the labels that solvers of the issuer select Certificates by."""
@@ -281,7 +280,7 @@ class ShimReconciler:
         return () if found is None else selected_labels(found.spec.acme)
 
     async def _bring(
-        self, key: Key, source: Source, name: str, manifest: Mapping[str, Any]
+        self, source: Source, name: str, manifest: Mapping[str, Any]
     ) -> tuple[tuple[Reason, str] | None, Result | None]:
         """Apply a Certificate if it is not as it should be; return what is to be told, and when to look again."""
         place = (source.namespace, name)
@@ -289,8 +288,8 @@ class ShimReconciler:
         if place in self._writing:
             return None, Result.again_in(TAKEN_SECONDS)
         if present is not None and not source.owns(present):
-            self._waiting[place].add(key)
-            self._waits_for[key].add(place)
+            self._waiting[place].add(source.key)
+            self._waits_for[source.key].add(place)
             return _sharing(present, manifest), None
         if present is None and self._is_claimed(*place) and self._asks_by_theirs(source):
             # Of a mixed cluster: cert-manager's Certificate stays, and ours would only wait beside it.
@@ -302,9 +301,17 @@ class ShimReconciler:
         said = digest(manifest)
         if self._contest.is_contested(place, said):
             if self._contest.is_news(place):
-                self._warn(key, source, *_contested(name))
+                self._warn(source, *_contested(name))
             if (pause := self._contest.pause(place, said)) > 0:
                 return None, Result.again_in(pause)
+        return await self._apply(source, present, manifest)
+
+    async def _apply(
+        self, source: Source, present: Certificate | None, manifest: Mapping[str, Any]
+    ) -> tuple[tuple[Reason, str] | None, Result | None]:
+        """Write a Certificate, and tell that; return what is to be told if it is refused, and when to look again."""
+        name = manifest["metadata"]["name"]
+        place = (source.namespace, name)
         if not self._writing:
             self._gone.clear()
         self._writing.add(place)
@@ -312,14 +319,14 @@ class ShimReconciler:
             written = await self._api.apply(manifest, uid=present.metadata.uid if present is not None else None)
         except Conflict as error:
             # Another Certificate has the name by now; the watch brings it in a moment.
-            logger.info("%s: %s; looking again", key, error)
+            logger.info("%s: %s; looking again", source.key, error)
             return None, Result.again_in(TAKEN_SECONDS)
         except (Invalid, Forbidden) as error:
             return _refused(name, error)
         finally:
             self._writing.discard(place)
         metadata = written["metadata"]
-        self._contest.note(place, said)
+        self._contest.note(place, digest(manifest))
         if metadata.get("uid") in self._gone:
             # It was deleted before the answer came.
             return None, Result.again_in(TAKEN_SECONDS)
@@ -357,7 +364,7 @@ class ShimReconciler:
             if not self._waiting[place]:
                 del self._waiting[place]
 
-    def _tell(self, key: Key, source: Source, refusals: Collection[tuple[Reason, str]]) -> None:
+    def _tell(self, source: Source, refusals: Collection[tuple[Reason, str]]) -> None:
         """Tell refusals by Events, each once for as long as it lasts, and not too many: Events are for all objects."""
         more = len(refusals) - MAX_REFUSALS
         refusals = list(refusals)[:MAX_REFUSALS]
@@ -365,11 +372,11 @@ class ShimReconciler:
             refusals.append(
                 ("BadConfig", "This object has more problems; the operator reports them once these are corrected.")
             )
-        for reason, message in self._told.news(key, refusals):
-            self._warn(key, source, reason, message)
+        for reason, message in self._told.news(source.key, refusals):
+            self._warn(source, reason, message)
 
-    def _warn(self, key: Key, source: Source, reason: Reason, message: str) -> None:
-        logger.warning("%s: %s: %s", key, reason, message)
+    def _warn(self, source: Source, reason: Reason, message: str) -> None:
+        logger.warning("%s: %s: %s", source.key, reason, message)
         self._record(source, "Warning", reason, message)
 
     def _record(self, source: Source, kind: Any, reason: Reason, message: str) -> None:
