@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from certwright.certificates.returns import APART, LONGEST, AwaitTurn, Returns
+from certwright.certificates.after_outage import APART, LONGEST, AwaitTurn, Returns
+from certwright.certificates.issuer_trials import MAX_TIMES, TRIERS, Triers
 from certwright.certificates.steps.resting import ISSUER_PAUSE_SECONDS
-from certwright.certificates.triers import MAX_TIMES, TRIERS, Triers
 from certwright.issuers.circuits import FAILURES, FIRST_PAUSE, NEXT_TRIAL
 from certwright.issuers.rate_limits import Asker
 from tests.certificates.bench import CA, WEB

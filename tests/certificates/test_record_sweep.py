@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import pytest
 
 from certwright.acme import dns01_value
-from certwright.certificates.left import named_records
+from certwright.certificates.orphans import named_records
 from certwright.challenges.response import RecordResponse
 from certwright.dns import Propagation, ZoneNotFound
 from certwright.issuers.record_sweep import RecordSweep

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from certwright.certificates.order.budget import LIMITS
-from certwright.certificates.requested import PATIENCE
+from certwright.certificates.plan_requests import PATIENCE
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.resources import ISSUING, PAUSED, RequestStatus, find_condition
 from tests.fakes.killing import DyingCluster, Killed
@@ -290,7 +290,7 @@ async def test_a_request_that_the_secret_cannot_take_is_refused(bench: Bench, ku
 async def test_an_action_that_this_version_does_not_know_is_refused(
     bench: Bench, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("certwright.certificates.requested.ACTIONS", {})
+    monkeypatch.setattr("certwright.certificates.plan_requests.ACTIONS", {})
     await bench.run(60)
     ask(bench)
     await bench.run(60)

@@ -7,8 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.ca_trouble import weighed
+from certwright.certificates.failed_attempt import Tried
 from certwright.certificates.order.budget import with_order
-from certwright.certificates.tried import Tried
 from certwright.failures import ATTEMPT_PAUSES, NEXT_ATTEMPT, attempt_pause
 from certwright.resources import MAX_COUNT, AuthorizationStatus, OrderStatus
 from certwright.text import rfc3339

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from certwright.acme import Identifier, Order
     from certwright.certificates.evidence import Evidence
+    from certwright.certificates.failed_attempt import Tried
     from certwright.certificates.guard import Rival
     from certwright.certificates.open_order import OpenOrder
     from certwright.certificates.progress import Progress
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from certwright.certificates.secret.issued import Issued, Written
     from certwright.certificates.secret.keystores import OutputsLook
     from certwright.certificates.secret.origin import ChainOrigin
-    from certwright.certificates.tried import Tried
     from certwright.challenges.presenter import Presenter
     from certwright.issuers.allowed_domains import DomainPolicy
     from certwright.issuers.registry import IssuerView, LoadedIssuer, ReadyIssuer

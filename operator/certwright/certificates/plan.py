@@ -15,14 +15,14 @@ from certwright.certificates.need import Need, issuance_need, renamed_issuer
 from certwright.certificates.order.budget import is_scheduled, next_order_time, plausible
 from certwright.certificates.order_request import unsupported_message
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.plan_requests import request_step
+from certwright.certificates.plan_revocations import holding_step, revocation_on_delete, revocation_step
 from certwright.certificates.rehearsal import LONGEST as LONGEST_REHEARSAL
 from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing, is_superseded
 from certwright.certificates.rehearsal_steps import CheckRehearsal, EndRehearsal, Rehearse
 from certwright.certificates.renewal_polls import is_poll_due
-from certwright.certificates.requested import request_step
 from certwright.certificates.revisions.secret import are_due, may_be_kept
 from certwright.certificates.revocations import must_stay_held
-from certwright.certificates.revoking import holding_step, revocation_on_delete, revocation_step
 from certwright.certificates.secret.manifest import metadata_fingerprint
 from certwright.certificates.secret.outputs import OUTPUT_NAMES, wanted_parts
 from certwright.certificates.steps.adopt import Adopt

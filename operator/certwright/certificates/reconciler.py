@@ -12,22 +12,23 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unauthorized
 from certwright.certificates import budgeted, rate_limited
+from certwright.certificates.after_outage import Returns
 from certwright.certificates.belief import believed
 from certwright.certificates.contested import as_written
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
-from certwright.certificates.left import records_in_place
+from certwright.certificates.issuer_trials import Triers
 from certwright.certificates.need import issuance_need
 from certwright.certificates.observation import Memory, Observation, UnwatchedSecret, changed
 from certwright.certificates.order.responses import presented_responses, records_of
 from certwright.certificates.order_request import OrderRequest, requested_identifiers
+from certwright.certificates.orphans import records_in_place
 from certwright.certificates.ownership import find_other_owner
 from certwright.certificates.plan import plan
+from certwright.certificates.plan_requests import next_request_look
 from certwright.certificates.progress import Progress
 from certwright.certificates.rehearsal import is_rehearsal_due, is_rehearsing
 from certwright.certificates.rehearsal_issuer import RehearsalIssuer
-from certwright.certificates.requested import next_request_look
-from certwright.certificates.returns import Returns
 from certwright.certificates.revocations import next_revocation_look
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.issued import MAX_KEPT
@@ -48,7 +49,6 @@ from certwright.certificates.steps.step import Rest
 from certwright.certificates.steps.store_certificate import StoreCertificate
 from certwright.certificates.store import certificate_key
 from certwright.certificates.takeover import Takeover
-from certwright.certificates.triers import Triers
 from certwright.failures import IssuanceError, classify
 from certwright.issuers.account import is_about_the_signature, why_unusable
 from certwright.issuers.allowed_domains import needs_labels, policy_for

@@ -9,8 +9,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 from certwright.certificates.guard import CertManagerGuard
-from certwright.certificates.left import named_records
 from certwright.certificates.order.responses import routed_names
+from certwright.certificates.orphans import named_records
 from certwright.certificates.reconciler import CertificateReconciler
 from certwright.certificates.secret.given import Secrets
 from certwright.certificates.store import Certificates

@@ -28,7 +28,7 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Action:
-    """Pure answers about one action. What it does itself is a step, see `certificates/requested.py`.
+    """Pure answers about one action. What it does itself is a step, see `certificates/plan_requests.py`.
 
     Attributes:
         refusal: Why a request cannot be begun as things are, or None.

@@ -1,6 +1,6 @@
 """The actions of requests. To add one, give it a file beside this one and a line here.
 
-If it does anything other than having a certificate issued, it also needs a step, in `certificates/requested.py`.
+If it does anything other than having a certificate issued, it also needs a step, in `certificates/plan_requests.py`.
 """
 
 from __future__ import annotations

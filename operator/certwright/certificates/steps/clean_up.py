@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from certwright.certificates.left import left_records
 from certwright.certificates.order.responses import (
     clean_up_all,
     files_of,
@@ -15,6 +14,7 @@ from certwright.certificates.order.responses import (
     presenters_for,
     records_of,
 )
+from certwright.certificates.orphans import left_records
 from certwright.certificates.secret.beside import pending_key_name
 from certwright.certificates.steps.step import Act
 from certwright.concurrency import gather_all

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.finalizer import hold
-from certwright.certificates.left import left_records
 from certwright.certificates.order.responses import (
     as_objects,
     clean_up_all,
@@ -19,6 +18,7 @@ from certwright.certificates.order.responses import (
     same_presenters,
     waiting_reason,
 )
+from certwright.certificates.orphans import left_records
 from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.concurrency import gather_all

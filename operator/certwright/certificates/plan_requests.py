@@ -34,7 +34,7 @@ TAKEN_OUT_WITHIN: Final = dt.timedelta(hours=1)
 
 
 def _hold_for_revocation(observation: Observation, entry: RequestStatus, now: dt.datetime) -> Act | None:
-    """Begin a revocation; what follows is in the plan, see `certificates/revoking.py`.
+    """Begin a revocation; what follows is in the plan, see `certificates/plan_revocations.py`.
 
     One that an earlier request began, of a certificate that is replaced by now, goes first: one is held at a time.
     """
