@@ -1,4 +1,4 @@
-"""What a failure means for a Certificate or an issuer: its reason, whom it cost something, when to try again."""
+"""Classifies exceptions for a Certificate or an issuer: the reason, whether it was costly, and when to try again."""
 
 from __future__ import annotations
 

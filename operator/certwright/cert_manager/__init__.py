@@ -1,7 +1,7 @@
-"""What is known of cert-manager's API: its names, and what its objects are in our terms.
+"""cert-manager's API: its names, and the translation of its objects into ours.
 
-Everything here is pure and reads what anybody may have written: what cannot be read is a refusal, never an exception.
-Facts are of cert-manager 1.21 (https://cert-manager.io/docs/reference/api-docs/).
+Everything here is pure and safe for any input: what cannot be read is a refusal, never an exception.
+Based on cert-manager 1.21 (https://cert-manager.io/docs/reference/api-docs/).
 """
 
 from certwright.cert_manager.certificate import translate_certificate

@@ -1,4 +1,4 @@
-"""A Certificate of cert-manager as one of ours."""
+"""Translates a Certificate of cert-manager into one of ours."""
 
 from __future__ import annotations
 

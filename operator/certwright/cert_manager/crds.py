@@ -1,7 +1,7 @@
-"""CRDs for cert-manager's kinds, for clusters that have none: made from our models, with the fields that are served.
+"""CRDs of cert-manager's kinds for clusters that have none, generated from our models, with the supported fields.
 
-They take whatever anybody writes, as a chart may have what is not served: that is told by the condition of the object,
-not by a chart that cannot be installed. What is not known is kept.
+They accept any content, because a chart may use unsupported fields: a condition of the object reports these, instead of
+a chart that cannot be installed. Unknown fields are kept.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An Issuer or ClusterIssuer of cert-manager as one of ours."""
+"""Translates an Issuer or ClusterIssuer of cert-manager into one of ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every translation does: whose object it is, whether it can be read, whether ours is valid."""
+"""What every translation does: identify the object, check that it can be read, and that ours is valid."""
 
 from __future__ import annotations
 

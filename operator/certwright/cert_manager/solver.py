@@ -1,4 +1,4 @@
-"""A solver of an issuer of cert-manager as one of ours: its defaults written out, where ours are others."""
+"""Translates a solver of cert-manager into one of ours, writing out defaults that differ from ours."""
 
 from __future__ import annotations
 

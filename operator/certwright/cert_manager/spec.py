@@ -1,4 +1,4 @@
-"""Reading a spec of cert-manager as its own programs do: what is empty is unset, durations are Go's."""
+"""Reads a spec of cert-manager as its own programs do: empty is unset, durations have Go's format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What became of an object of cert-manager: our object, what means something else there, what has no counterpart."""
+"""The result of a translation: our object, what has a different meaning, and what has no equivalent."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The command line: `certwright run` and the commands that people type."""
+"""The command line: `certwright run` and the commands for users."""

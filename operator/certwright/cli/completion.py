@@ -1,7 +1,7 @@
-"""Completion for shells and for kubectl, in the terms of cobra, which kubectl speaks.
+"""Completion for shells and for kubectl, in cobra's format, which kubectl uses.
 
-One list of candidates serves bash, zsh, fish and `kubectl_complete-certwright`: commands and options are those of the
-command line itself, names of objects are asked of the API server, briefly.
+One list of candidates serves bash, zsh, fish and `kubectl_complete-certwright`: commands and options come from the
+command line itself, and object names from the API server, with a short timeout.
 """
 
 from __future__ import annotations

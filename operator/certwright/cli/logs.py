@@ -1,4 +1,4 @@
-"""Log lines: one JSON object each for machines, or short lines for people."""
+"""Log lines: JSON objects for programs, or short lines for people."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``certwright run``: the operator. Kept free of typer and rich, which a pod has no use for and pays 15 MB for."""
+"""``certwright run``: the operator. Does not import typer and rich, which a pod does not need and which take 15 MB."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The standard streams and what is typed, for every command that people run."""
+"""The standard streams and user input, for every command."""
 
 from __future__ import annotations
 

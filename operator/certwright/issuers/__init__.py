@@ -1,1 +1,1 @@
-"""One issuer's life: its account at a CA, its credentials, and what Certificates need of it."""
+"""The life of an issuer: its account at a CA, its credentials, and what Certificates need from it."""

@@ -1,4 +1,4 @@
-"""An issuer's account at its CA: registered, found by its key, or found to be closed; and the certificate profile."""
+"""An issuer's account at its CA: register it, find it by its key, notice that it was closed; check the profile."""
 
 from __future__ import annotations
 

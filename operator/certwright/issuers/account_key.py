@@ -1,4 +1,4 @@
-"""The Secret with an issuer's account key: the key, and while it is being replaced the next and the former one."""
+"""The Secret with an issuer's account key and, during a rotation, the next and the former key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which issuers may use the credentials of the place where the operator runs."""
+"""Which issuers may use ambient credentials, those of the operator's environment."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""What is left of each CA's published limits, for everything that this process orders there.
+"""The remaining capacity of each CA's published limits, for all orders of this process.
 
-The CA counts an order when it is placed, and its certificate when the order is finalized. So orders are counted at
-once; the certificate of an order that is open holds room for its own namespace only, and counts for everybody when it
-is finalized: orders that never lead to a certificate must not use up what others may have.
+The CA counts an order when it is placed, and its certificate when the order is finalized. So orders are counted
+immediately; the certificate of an open order reserves capacity only within its own namespace, and counts for everyone
+once it is finalized, so that orders that never lead to a certificate do not use up the capacity of others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a CA offers and asks for: what of its directory a status shows, and the terms of service."""
+"""What a CA offers and requires: the parts of its directory shown in a status, and the terms of service."""
 
 from __future__ import annotations
 

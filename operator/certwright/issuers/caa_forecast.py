@@ -1,4 +1,4 @@
-"""CAA records (RFC 8659), looked at before the CA does. A forecast: it warns, and never stops an issuance."""
+"""Checks CAA records (RFC 8659) before the CA does. A forecast: it warns, and never stops an issuance."""
 
 from __future__ import annotations
 

@@ -1,12 +1,12 @@
-"""Circuit breakers for each issuer: whether its CA works, as all its Certificates together find out.
+"""Circuit breakers for each issuer: whether its CA works, according to all its Certificates.
 
 While a circuit is open, the Certificates in its scope that list other issuers may use those, and the others wait. After
 a pause one order tries. Once the CA has answered it the next one follows, one after another; when a certificate is
 issued the circuit is closed.
 
-A CA may fail on what one Certificate asks for, and whoever wrote that must not turn others away from it. So there is a
-circuit for a Certificate, one for a namespace, and one for everybody. That of a ClusterIssuer for everybody opens only
-when several namespaces have met failures, or when the failures are of a kind that nobody who asks can bring about.
+A CA may fail on the request of a single Certificate, and its author must not make others leave the CA. So there is a
+circuit for each Certificate, one for each namespace, and one for everyone. A ClusterIssuer's circuit for everyone opens
+only when several namespaces have failures, or for failures that no request can cause.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How an issuer reaches its CA: what its spec says, with what the Secrets hold that it names."""
+"""How an issuer connects to its CA, from its spec and the Secrets named there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Credentials that an issuer names: one entry of a Secret each, read where the issuer's Secrets are."""
+"""Credentials that an issuer names: each is an entry of a Secret in the namespace of the issuer's Secrets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Deactivate the account of an issuer that is deleted, by its owner's choice (RFC 8555 section 7.3.6)."""
+"""Deactivates the account of a deleted issuer, if its owner chose that (RFC 8555 section 7.3.6)."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """The DNS providers in use: one for each kind, endpoint and credential.
 
-Issuers that name the same entry of the same Secret share one. Tokens, throttles and zone caches are a provider's, so a
-provider outlives the look that made it. A credential is read again every few seconds; the provider changes when its
-content does.
+Issuers that name the same entry of the same Secret share a provider. It holds tokens, throttles and zone caches, so it
+outlives the reconciliation that created it. A credential is read again every few seconds, and a changed credential gets
+a new provider.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Where the DNS servers may be that an issuer names by their addresses.
+"""Which addresses an issuer may use for DNS servers.
 
-A host name is judged by the addresses that it leads to, when it is looked up. An address that is written down is used
-as it is, as a node's own DNS cache has a link-local one: so whoever may write an Issuer, a user of a namespace, may not
-name one at which only the operator's own pod, its node or its cloud listens.
+The addresses of a host name are checked when it is looked up. A configured address is used unchanged, because a node's
+DNS cache has a link-local one. But an Issuer, which users of a namespace may write, must not name an address at which
+only the operator's own pod, its node or its cloud listens.
 """
 
 from __future__ import annotations

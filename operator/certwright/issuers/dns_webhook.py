@@ -1,6 +1,6 @@
-"""The provider `webhook`: DNS webhooks that were written for cert-manager, unchanged.
+"""The provider `webhook`: uses DNS webhooks written for cert-manager, unchanged.
 
-A webhook adds or removes one value a call.
+A webhook adds or removes one value per call.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """The serving certificates of DNS webhooks, and the `caBundle` by which the API server checks them.
 
-Charts of webhooks have cert-manager make both. For those that the operator is told of, it does: a Secret with the
-certificate, which the webhook mounts, and the CA in the APIService. A CA signs one certificate and its key is thrown
-away. Before a new certificate is written, its CA is in the bundle, and the CA before it stays there until the next, so
-the API server trusts whichever the webhook has read.
+The charts of webhooks let cert-manager create both. For configured webhooks, the operator does it: a Secret with the
+certificate, which the webhook mounts, and the CA in the APIService. Each CA signs one certificate, and its key is
+discarded. A new CA is in the bundle before its certificate is written, and the previous one stays until the next
+change, so the API server trusts whichever certificate the webhook has loaded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A bound on the requests to one CA host at a time, whatever issuers they are for, with turns by namespace."""
+"""Limits concurrent requests to one CA host, across all issuers, with turns by namespace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an issuer's status says: its conditions, composed from what was found; a restart says the same as before."""
+"""An issuer's status: conditions derived from what was found, so a restart changes nothing."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
 """Replace an issuer's account key at its CA (RFC 8555 section 7.3.5), so that a kill at any time loses no account.
 
-1. The next key is in the Secret, beside the present one, before the CA hears of it.
-2. The CA replaces the key; the account is read with it, as only that confirms it.
-3. The next key becomes the account's in one write, which also says which request it was for. The former one stays
-   beside it for a while: it has sealed the orders that were open.
+1. The next key is in the Secret, next to the current one, before the CA sees it.
+2. The CA replaces the key; reading the account with the new key confirms this, and nothing else does.
+3. One write makes the next key the current one, and records the request that it was for. The former key is kept for a
+   while, because it sealed the orders that were open.
 
-Whoever finds a next key in the Secret asks the CA which of the two it knows, and goes on from there.
+A process that finds a next key in the Secret asks the CA which of the two it knows, and continues from there.
 """
 
 from __future__ import annotations

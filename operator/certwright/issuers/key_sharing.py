@@ -1,4 +1,4 @@
-"""Who else has an account key in the same Secret: a rotation must lose nothing of theirs, nor be taken for theirs."""
+"""Issuers that share the Secret with the account key: a rotation must not lose their keys, nor count as theirs."""
 
 from __future__ import annotations
 

@@ -1,10 +1,10 @@
-"""Challenge records that may have been left in the DNS, kept where neither a crash nor a deleted namespace loses them.
+"""The list of challenge records that may be left in the DNS; it survives crashes and deleted namespaces.
 
 A Certificate's status names the records of its order, and a finalizer holds the Certificate until they are removed.
-That is enough nearly always, so most orders never write this list. It is for the rest: a record that could not be
-removed, one whose Certificate is gone all the same, and, after half a minute, those of orders that take long: their
-objects may be gone when an operator that was down comes back. It is a Secret in the operator's namespace, because
-tenants can write their own objects and statuses; nothing in it is confidential.
+That is almost always enough, so most orders never write this list. It is for the rest: records that could not be
+removed, records whose Certificate is gone, and, after half a minute, the records of slow orders, whose objects may be
+gone when the operator returns from an outage. The list is a Secret in the operator's namespace, because tenants can
+write their own objects and statuses; nothing in it is confidential.
 """
 
 from __future__ import annotations

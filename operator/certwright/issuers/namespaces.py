@@ -1,4 +1,4 @@
-"""The labels of namespaces, read when a ClusterIssuer's rules depend on them, and remembered for some seconds."""
+"""The labels of namespaces, read when a ClusterIssuer's rules depend on them, and cached for some seconds."""
 
 from __future__ import annotations
 

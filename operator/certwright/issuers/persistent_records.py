@@ -1,8 +1,8 @@
-"""The permanent DNS records of an issuer (dns-persist-01): shown in its status, published once, looked after.
+"""The permanent DNS records of an issuer (dns-persist-01): shown in its status, published once, checked regularly.
 
-A record is the account's, not an order's. With a DNS provider it is created as soon as a Certificate needs it: noted in
-the status first, so that nothing is in the DNS of which nobody knows. Another value at its name is never touched, but
-for one that the operator itself has created and that the account, its key or the settings have made useless.
+A record belongs to the account, not to an order. With a DNS provider, it is created as soon as a Certificate needs it,
+after it was recorded in the status, so that no record in the DNS is unknown. Other values at its name are never
+touched, except for those that the operator created and that a new account, key or setting made useless.
 """
 
 from __future__ import annotations

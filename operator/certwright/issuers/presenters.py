@@ -1,4 +1,4 @@
-"""Presenters made from an issuer's solvers, with the credentials read from where the issuer's Secrets are."""
+"""Creates presenters from an issuer's solvers, with credentials from the namespace of the issuer's Secrets."""
 
 from __future__ import annotations
 

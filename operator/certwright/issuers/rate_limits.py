@@ -1,4 +1,4 @@
-"""One budget for all who use an account: what a CA's 429 to one of them means for the others."""
+"""Shares a CA's 429 among all users of an account."""
 
 from __future__ import annotations
 

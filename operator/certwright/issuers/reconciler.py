@@ -1,4 +1,4 @@
-"""Issuers: one account at one CA, registered, kept up to date, and handed to the Certificates that refer to it."""
+"""Reconciles issuers: registers the account, keeps it up to date, and provides it to the issuer's Certificates."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
-"""The sweep: challenge records that were left in the DNS are found, and removed at a slow pace.
+"""The sweep: finds orphaned challenge records in the DNS, and removes them at a slow pace.
 
-A record is removed by its name and its value, a digest that only an order of the account could have wanted, and only
-once no order needs it: neither one that this process works on, nor one that any Certificate's status names, whoever
-wrote it there. Every record on the list is looked for in the DNS, so one that is still served by a provider which the
-issuer no longer names is told to people before it is given up.
+A record is removed by its name and value (a digest that only an order of the account can need), and only if no order
+needs it: neither an order of this process, nor one that any Certificate's status names, even a forged one. Every record
+on the list is looked up in the DNS, so a record at a provider that the issuer no longer names is reported before the
+sweep gives up on it.
 """
 
 from __future__ import annotations

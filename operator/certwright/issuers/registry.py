@@ -1,4 +1,4 @@
-"""The issuers as Certificates find them: loaded with their account, or with the reason why not."""
+"""The issuers for Certificates: loaded with their account, or with the reason why that is not possible."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tokens of the ServiceAccounts that issuers name, for DNS providers that trust the cluster's identities."""
+"""Tokens of the ServiceAccounts in issuers, for DNS providers that trust the cluster's identities."""
 
 from __future__ import annotations
 

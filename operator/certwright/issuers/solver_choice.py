@@ -1,4 +1,4 @@
-"""Which solver of an issuer is for which name."""
+"""Chooses the solver of an issuer for a name."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Which labels and annotations an issuer's templates may put on solver objects: whoever runs the operator decides.
+"""Which labels and annotations an issuer's templates may set on solver objects; the operator's options decide.
 
-An annotation can make an injector add a container of any image to a pod, or a line of configuration to an ingress
-controller that serves everybody. An Issuer's author need not have a right to do either.
+An annotation can make an injector add a container with any image to a pod, or add configuration to an ingress
+controller that serves everyone. The author of an Issuer may not have the permission for either.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Transports to CAs, made when they are needed and closed when there are too many: each may hold a megabyte.
+"""Transports to CAs, created when needed and closed when there are too many, because each may take a megabyte.
 
-Issuers with a CA bundle, a client certificate or a proxy of their own have transports of their own, and whoever may
-write an Issuer can write a thousand.
+Issuers with their own CA bundle, client certificate or proxy need separate transports, and a user who may create an
+Issuer can create a thousand.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""When a ready issuer is looked at again although nothing happened: its Secrets, its CA's directory, its key's age."""
+"""When a ready issuer is checked again without an event: its Secrets, its CA's directory, the age of its key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Those who wait for a CA's rate limit to end, in the order in which they are let through: namespaces take turns."""
+"""The queue of those who wait for the end of a CA's rate limit; namespaces take turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Those who wait for room in one of a CA's limits, and whose turn it is: fair by namespace, the most urgent first."""
+"""Who waits for capacity in a CA's limit, and who is next: fair between namespaces, the most urgent first."""
 
 from __future__ import annotations
 

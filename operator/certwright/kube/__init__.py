@@ -1,1 +1,1 @@
-"""The API server: requests, server-side apply, Events, what the watches told, the Lease."""
+"""The Kubernetes API: requests, server-side apply, Events, stores of watched objects, the Lease."""

@@ -1,11 +1,11 @@
-"""The one way to the API server: every read and write of the operator outside its watches.
+"""The operator's reads and writes of Secrets and its own resources, outside of the watches.
 
-Everything the operator owns is written by server-side apply, so a write needs no read before it and
-repeating one does no harm. Each write names the object's UID where there is one: applying to an object that was
-deleted and recreated in between is refused by the API server instead of hitting the wrong one.
+Everything that the operator owns is written with server-side apply, so a write needs no read before it and can be
+repeated. Each write includes the object's UID, if known: if the object was deleted and recreated in the meantime, the
+API server refuses the write instead of changing the wrong object.
 
-Server-side apply removes a field only if no other field manager wrote it as well, which a restored backup does, or a
-`kubectl apply` of an object as it was. So what has to go is taken out by patches that say so.
+Server-side apply removes a field only if no other field manager also wrote it, as a restored backup or a `kubectl
+apply` of the existing object does. So fields that must go are removed with explicit patches.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether cert-manager's controller runs in the cluster, as its Lease shows to whoever watches it for a while."""
+"""Whether cert-manager's controller runs in the cluster, judged by watching its Lease for a while."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Which namespaces each release of Certwright in a cluster serves, written into its Lease for the others to see.
 
-Two releases that serve one namespace would order every certificate there twice. So each leader writes its scope into
-the Lease that it renews anyway, and looks at those of the others: the release whose Lease is older goes on, the others
-do nothing in the namespaces that they share with it. As in an election, a Lease counts for as long as it is seen to be
-renewed; wall clocks are not compared.
+Two releases that serve the same namespace would order every certificate there twice. So each leader writes its scope
+into the Lease that it renews anyway, and reads the Leases of the others: the release with the older Lease continues,
+and the others do nothing in the namespaces that they share with it. As in an election, a Lease counts as long as it is
+seen to be renewed, and wall clocks are not compared.
 """
 
 from __future__ import annotations

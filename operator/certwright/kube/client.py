@@ -1,4 +1,4 @@
-"""JSON in, JSON out: one request to the API server, bounded in time, size and tries."""
+"""Requests to the API server, JSON in and JSON out, bounded in time, size and retries."""
 
 from __future__ import annotations
 

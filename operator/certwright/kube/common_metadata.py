@@ -1,4 +1,4 @@
-"""Labels and annotations that whoever runs the operator wants on every object that it makes, as policies may ask."""
+"""Labels and annotations that the operator sets on every object that it creates, as policies may require."""
 
 from __future__ import annotations
 

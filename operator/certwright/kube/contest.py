@@ -1,4 +1,4 @@
-"""What something else keeps changing or deleting is put back with growing pauses: no two controllers fight at speed."""
+"""Restores objects that something else keeps changing, with growing pauses, so that two controllers do not fight."""
 
 from __future__ import annotations
 

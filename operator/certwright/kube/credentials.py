@@ -1,4 +1,4 @@
-"""Who we are at the API server according to a kubeconfig: one object, for our client and for kopf's watches."""
+"""Credentials from a kubeconfig, shared by our client and kopf's watches."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""DNS webhooks of cert-manager's protocol: APIs that the API server passes on to them (aggregation).
+"""Calls DNS webhooks with cert-manager's protocol, through the API server (API aggregation).
 
-The protocol is `webhook.acme.cert-manager.io/v1alpha1`. They are never called directly: they would be handed a token
-with the operator's rights.
+The protocol is `webhook.acme.cert-manager.io/v1alpha1`. They are never called directly, because they would
+then receive a token with the operator's permissions.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""Which of several replicas acts: an election by a Lease, with the semantics of client-go's leader election.
+"""Leader election with a Lease, with the semantics of client-go's leader election.
 
 Each candidate measures with its own clock how long it has seen the record unchanged; wall clocks are never compared.
 The leader counts from the time before it *sent* a renewal, the others from the time after they *saw* it, so the
 leader's time is always over first, by the difference of `Timing.lease` and `Timing.deadline`.
 
-Stricter than client-go in three ways, because certificates are rationed: a Lease that is not there is waited out too
-(it may have been deleted under a leader), an identity is never taken for one's own after a restart (two processes may
-have been given the same), and no edit of ``leaseDurationSeconds`` makes a candidate less patient than its own setting.
+It is stricter than client-go in three ways, because certificates are rate-limited: a missing Lease is also waited out
+(it may have been deleted while a leader was active); a process never takes an identity for its own after a restart (two
+processes may have the same); and no edit of ``leaseDurationSeconds`` shortens a candidate's own waiting time.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Kubernetes Events: what happened, for ``kubectl describe``; best effort, never in the way of work."""
+"""Kubernetes Events, for ``kubectl describe``; best effort, and never delaying the work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Programs that bring credentials for the API server: `exec` of a kubeconfig's user (client.authentication.k8s.io)."""
+"""Credentials from exec plugins: `exec` of a kubeconfig's user (client.authentication.k8s.io)."""
 
 from __future__ import annotations
 

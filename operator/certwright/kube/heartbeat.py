@@ -1,4 +1,4 @@
-"""The Lease of a release that runs without leader election: nobody waits for it, but other releases see it renewed."""
+"""The Lease of a release without leader election, which shows other releases that it is running."""
 
 from __future__ import annotations
 

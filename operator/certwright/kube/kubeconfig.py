@@ -1,4 +1,4 @@
-"""Kubeconfig files, read as kubectl does: several are merged, and paths are relative to the file that they are in."""
+"""Reads kubeconfig files as kubectl does: several are merged, and paths are relative to their file."""
 
 from __future__ import annotations
 

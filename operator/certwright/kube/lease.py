@@ -1,4 +1,4 @@
-"""A Lease of coordination.k8s.io/v1 as a lock: each change is made on the version that it was decided on."""
+"""A Lease (coordination.k8s.io/v1) as a lock: each change applies to the version on which it is based."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
-"""A list and the watch after it, of any resource: its metadata only or whole, in one namespace or everywhere.
+"""Lists and watches any resource, metadata only or whole, in one namespace or in all.
 
-kopf watches what Certwright defines. This is for what others define, of which most objects are no business of ours and
-whose CRDs may come and go: nothing is kept here of any object, and one that nobody wants is not even decoded into
-something larger than its metadata.
+kopf watches Certwright's own resources. This module is for the resources of others, whose CRDs may come and go, and
+most of whose objects are irrelevant: it keeps no objects, and decodes only the metadata of those that no one wants.
 """
 
 from __future__ import annotations

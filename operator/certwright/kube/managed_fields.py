@@ -1,4 +1,4 @@
-"""Who else writes an object, as its `managedFields` say (server-side apply)."""
+"""Who else writes an object, according to its `managedFields` (server-side apply)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects of ours that are made for objects of others and belong to them: applied whole, only where they differ."""
+"""Our objects that are created for, and owned by, objects of others: applied whole, only if they differ."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Paths of the API server: names that come from objects stay one segment each, whatever is in them."""
+"""API paths, in which every name stays a single segment, whatever it contains."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What people can do about a write that a quota, a limit or an admission policy refused, by the words it did so in."""
+"""Advice for writes that a quota, a limit or an admission policy refused, chosen by the text of the refusal."""
 
 from __future__ import annotations
 

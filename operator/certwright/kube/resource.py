@@ -1,4 +1,4 @@
-"""What the API server lists and watches: one kind of object, by all of its names."""
+"""A resource of the API server: a kind of object with all its names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the watches have told so far: the operator's view of its own resources, without asking again."""
+"""Stores of watched objects: the operator's view of its resources without further requests."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""The way over from cert-manager: what there is, what becomes of it, and the steps, each of which can be repeated."""
+"""Migration from cert-manager: inventory, assessment, and steps that can be repeated."""

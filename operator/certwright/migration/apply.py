@@ -1,4 +1,4 @@
-"""The steps of the way over, in the order in which nothing can be lost."""
+"""The steps of a migration, in an order that loses nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A verdict for each object of cert-manager, and what holds it in the cluster."""
+"""Assesses each object of cert-manager, and finds what keeps it in the cluster."""
 
 from __future__ import annotations
 

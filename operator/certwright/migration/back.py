@@ -1,4 +1,4 @@
-"""Back to cert-manager, at any time before `--finish`: what the migration made goes, what it stopped runs again."""
+"""Rolls back to cert-manager, at any time before `--finish`: removes what was created, restarts what was stopped."""
 
 from __future__ import annotations
 

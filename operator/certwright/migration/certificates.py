@@ -1,4 +1,4 @@
-"""The Certificates: created with the key kept, and adopted with the bytes that the Secret has."""
+"""Migrates Certificates: creates ours with the existing key, and adopts the Secret byte for byte."""
 
 from __future__ import annotations
 

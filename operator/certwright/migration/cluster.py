@@ -1,4 +1,4 @@
-"""The API server as the migration uses it: objects of any kind, by their kind."""
+"""The migration's access to the API server: objects of any kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""cert-manager's controller: stopped, or kept from ACME in mixed clusters, and put back."""
+"""Stops cert-manager's controller (or, in mixed clusters, only its ACME part), and restores it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The end of the trial: our Certificates get their own policies, cert-manager's moved objects go."""
+"""Ends the trial: our Certificates get their own policies, and cert-manager's migrated objects are removed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of cert-manager there is, in a cluster or in files."""
+"""Lists the objects of cert-manager, in a cluster or in files."""
 
 from __future__ import annotations
 

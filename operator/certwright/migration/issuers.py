@@ -1,4 +1,4 @@
-"""The issuers: created with the same accounts, their Secrets copied where the operator reads them."""
+"""Migrates issuers: creates ours with the same accounts, and copies their Secrets to where the operator reads them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Annotations that the migration leaves on objects: all that it remembers, so it goes on after a kill at any time.
+"""Annotations that the migration sets on objects. They are its only memory, so it can continue after a kill.
 
 `cert_manager.api` has those that other packages look at.
 """

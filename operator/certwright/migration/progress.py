@@ -1,4 +1,4 @@
-"""What the steps tell, and how long they wait."""
+"""The progress messages of the steps, and how long they wait."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""cert-manager's Certificates and issuers, served by ours: objects that they own, and the status that their tools read.
+"""Serves cert-manager's Certificates and issuers: our objects, owned by theirs, and the status that their tools read.
 
-Everything in an object of cert-manager may have been written by a tenant. Its spec is translated, its status is only
-compared with what it should say, and what it holds besides is left as it is.
+Everything in an object of cert-manager may come from a tenant. Its spec is translated, its status is only compared with
+the expected one, and everything else is left unchanged.
 """

@@ -1,6 +1,6 @@
 """The conditions of cert-manager's objects, as its controller keeps them: one of a type, the times of others kept.
 
-They are lists of plain maps, as another program's API has them, and whatever a tenant wrote into them is read.
+They are lists of plain maps, because they belong to another program's API, and may contain anything from a tenant.
 """
 
 from __future__ import annotations

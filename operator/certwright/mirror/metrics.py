@@ -1,7 +1,7 @@
 """The metrics of cert-manager's controller about its Certificates and issuers, under its names.
 
 Names, labels and values are those of cert-manager 1.21: a time that is not known is 0, and Ready is three series of
-which one is 1. They are read from what is known whenever somebody asks, so an object that is gone has none.
+which one is 1. They are computed when they are scraped, so an object that is gone has none.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is kept of an object of cert-manager: what it asks for, in our terms, and what its status says of it."""
+"""What is kept of an object of cert-manager: its translation and its status."""
 
 from __future__ import annotations
 

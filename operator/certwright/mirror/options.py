@@ -1,4 +1,4 @@
-"""How objects of cert-manager are served; loaded with every operator."""
+"""The options for serving cert-manager's objects; loaded with every operator."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Serves cert-manager's Certificates and issuers by ours, and keeps their status as its controller would.
+"""Reconciles cert-manager's Certificates and issuers: applies our objects, and writes their status.
 
-What is asked for is compared with our objects, and what a status should say with what it says: nothing is written
-where nothing changed. While cert-manager's own controller runs, nothing is written at all.
+The translation is compared with our objects, and the expected status with the actual one, so nothing is written if
+nothing changed. While cert-manager's own controller runs, nothing is written in any case.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""The renewals that cert-manager's tools ask for, by a condition in the status of a Certificate. Pure.
+"""Renewal requests from cert-manager's tools, which set a condition in the status of a Certificate. Pure.
 
-Whoever may write that status asks for a renewal by it, once for each transition, within the budget of orders that
-holds for every request. Nothing else in it means anything.
+Anyone who may write that status can request a renewal, once for each transition, within the order budget that applies
+to every request. Nothing else in the status is used.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What the fields of models are for: the text under each, which `kubectl explain` and the command line show.
+"""The descriptions of model fields, from the text under each field, for `kubectl explain` and the command line.
 
-Reading it takes the source of a model apart, so it is done only by those who show it: the operator starts without.
+Reading them requires parsing the source of a model, so only programs that show them do it; the operator does not.
 """
 
 import ast

@@ -1,4 +1,4 @@
-"""The dns01 solver: which challenge by DNS it answers, by which provider, and how its records are looked for."""
+"""The dns01 solver: its challenge type, its provider, and how records are checked."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self

@@ -1,4 +1,4 @@
-"""Objects that are handed to Kubernetes as they are: the API server checks them where they are used."""
+"""Objects that are passed on to Kubernetes unchanged; the API server validates them where they are used."""
 
 from collections.abc import Mapping
 from typing import Annotated, Any, Final

@@ -1,4 +1,4 @@
-"""The http01 solver: what answers the CA's request, and the route that leads to it."""
+"""The http01 solver: what answers the CA's request, and the route to it."""
 
 from collections.abc import Mapping
 from datetime import timedelta

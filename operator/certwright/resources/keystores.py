@@ -1,4 +1,4 @@
-"""What the Secret holds besides tls.crt and tls.key, made from them: keystores and other formats."""
+"""Additional entries of the Secret, derived from tls.crt and tls.key: keystores and other formats."""
 
 from typing import Annotated, Final, Literal, Self
 

@@ -1,4 +1,4 @@
-"""What every object of ours has."""
+"""The common parts of our objects."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Self

@@ -1,7 +1,7 @@
 """`status.order`: the progress of an order, domain by domain.
 
-Who may write a status may write anything that these patterns allow; what is done with it is checked where it is read.
-They are plain patterns and no rules with words, as no person fills these fields in.
+Anyone who may write a status can write anything that these patterns allow, so values are checked again where they are
+used. There are only patterns and no rules with messages, because no person fills in these fields.
 """
 
 from typing import Annotated, Literal

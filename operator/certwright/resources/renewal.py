@@ -1,4 +1,4 @@
-"""When and how a certificate is renewed: `spec.renewal`, and what `status.renewal` says of it."""
+"""When and how a certificate is renewed: `spec.renewal` and `status.renewal`."""
 
 from datetime import timedelta
 from typing import Annotated, Any, Literal

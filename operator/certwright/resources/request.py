@@ -1,4 +1,4 @@
-"""What a person asks for once, and what came of it: `spec.request` and `status.requests`."""
+"""Actions to carry out once, and their results: `spec.request` and `status.requests`."""
 
 from typing import Annotated, Final, Literal, Self
 

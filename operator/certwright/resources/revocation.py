@@ -1,4 +1,4 @@
-"""What became of certificates that were to be revoked: `status.revocations`."""
+"""The state of revocations: `status.revocations`."""
 
 from typing import Annotated, Final, Literal
 

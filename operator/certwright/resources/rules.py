@@ -1,4 +1,4 @@
-"""What a schema says in Kubernetes' own terms: CEL rules over objects, kinds of lists, atomic maps."""
+"""Kubernetes extensions of a schema: CEL rules, list types, atomic maps."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""What a certificate says besides its names: the subject's fields, the usages of its key."""
+"""Contents of a certificate other than its names: the subject's fields, the key usages."""
 
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, get_args

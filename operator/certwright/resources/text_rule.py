@@ -1,4 +1,4 @@
-"""One rule for a text, written once, checked by the API server (CEL) and by Python with the same words."""
+"""A rule for a string, written once, checked by the API server (CEL) and by Python with the same message."""
 
 import json
 import re

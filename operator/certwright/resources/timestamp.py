@@ -1,4 +1,4 @@
-"""Instants as Kubernetes objects hold them: RFC 3339, UTC, whole seconds."""
+"""Timestamps in the format of Kubernetes objects: RFC 3339, UTC, whole seconds."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Final

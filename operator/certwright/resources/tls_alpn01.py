@@ -1,4 +1,4 @@
-"""The tlsAlpn01 solver: what answers the CA's handshake on port 443, and the route that leads to it."""
+"""The tlsAlpn01 solver: what answers the CA's handshake on port 443, and the route to it."""
 
 from collections.abc import Mapping
 from datetime import timedelta

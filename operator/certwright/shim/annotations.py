@@ -1,6 +1,6 @@
-"""What annotations on an Ingress, Gateway or ListenerSet ask for: the issuer, and fields of the Certificates.
+"""Reads the annotations of an Ingress, Gateway or ListenerSet: the issuer, and fields of the Certificates.
 
-Pure, and made for whatever anybody writes: what cannot be read is a refusal, never an exception.
+Pure, and safe for any input: invalid annotations are refusals, never exceptions.
 """
 
 from __future__ import annotations

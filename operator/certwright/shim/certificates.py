@@ -1,4 +1,4 @@
-"""The Certificates that an object asks for, whole, as they are applied. Pure."""
+"""The manifests of the Certificates that an object requests. Pure."""
 
 from __future__ import annotations
 

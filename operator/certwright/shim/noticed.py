@@ -1,4 +1,4 @@
-"""What is kept of an annotated object: enough to see that something about it has changed."""
+"""What is kept of an annotated object: just enough to notice changes."""
 
 from __future__ import annotations
 

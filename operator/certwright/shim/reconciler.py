@@ -1,7 +1,7 @@
-"""Keeps the Certificates of Ingresses, Gateways and ListenerSets as their annotations ask for.
+"""Creates and updates the Certificates of Ingresses, Gateways and ListenerSets according to their annotations.
 
-An object is read whole when there is news of it, as the watch tells only its metadata. What is asked for is compared
-with the Certificates that the operator watches anyway: nothing is written where nothing changed.
+The watch delivers only metadata, so a changed object is read as a whole. The requested Certificates are compared with
+those that the operator watches anyway, and nothing is written if nothing changed.
 """
 
 from __future__ import annotations

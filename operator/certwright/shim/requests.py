@@ -1,4 +1,4 @@
-"""The shim's requests to the API server: reads what it was told of, applies and deletes Certificates."""
+"""The shim's requests to the API server: reads annotated objects, applies and deletes Certificates."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""The HTTPRoutes that are attached to listeners: by choice their hostnames are the names of a Certificate.
+"""The HTTPRoutes attached to listeners, whose hostnames can be the domains of a Certificate.
 
-They are watched only once an annotated Gateway or ListenerSet asks for them. A route counts once its controller has
-accepted it, as the listener says which namespaces it takes routes from.
+They are watched only if an annotated Gateway or ListenerSet asks for this. A route counts once its controller has
+accepted it, because the listener decides from which namespaces it accepts routes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What an Ingress, a Gateway or a ListenerSet says of TLS: for each Secret that it names, the names it serves by it.
+"""The TLS settings of an Ingress, Gateway or ListenerSet: for each Secret, the domains that it serves.
 
-Pure, and made for whatever an API server may hold: a form that is none of these is a refusal.
+Pure, and safe for any object: an unknown form is a refusal.
 """
 
 from __future__ import annotations

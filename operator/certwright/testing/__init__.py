@@ -1,1 +1,1 @@
-"""Tests for those who write something that Certwright uses; no test framework is needed to import it."""
+"""Tests for authors of Certwright plugins; importing it requires no test framework."""

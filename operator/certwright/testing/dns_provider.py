@@ -1,4 +1,4 @@
-"""What a DNS provider of another package has to do, as tests that its author can run.
+"""The contract of DNS providers from other packages, as tests that their authors can run.
 
     class TestExample(DnsProviderContract, unittest.IsolatedAsyncioTestCase):
         async def start(self):
@@ -14,7 +14,7 @@
         async def put(self, name, value):
             self.api.put(name, value)
 
-They run with unittest and with pytest. Each goes through what the operator calls a plugin with, in a thread of its own.
+They run with unittest and pytest, and call the plugin as the operator does, in a separate thread.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Certificates on disk: a folder for each, in which everything that belongs together is replaced in one step.
+"""Certificates on disk: a folder for each, whose files are replaced together in one step.
 
     example.com/
       fullchain.pem  chain.pem  cert.pem  privkey.pem  certificate.json   -> current/...

@@ -1,7 +1,7 @@
-"""Everything that can be typed after `certwright acme`: the commands and their options.
+"""The commands of `certwright acme`, and their options.
 
-This module imports nothing heavy, so that help and usage errors come at once. What a command does is in the module
-of its name, imported when it runs.
+This module imports nothing heavy, so that help and usage errors appear immediately. Each command is implemented in the
+module of its name, which is imported when it runs.
 """
 
 import functools

@@ -1,4 +1,4 @@
-"""Clients for a CA, with the account that is saved for it."""
+"""Clients for a CA, with its saved account."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Challenges answered by a program of the user's: `--solver exec:...`. docs/cli.md has the contract.
+"""Challenges answered by the user's program: `--solver exec:...`. docs/cli.md has the contract.
 
 The program runs once for each challenge, as `PROGRAM present` and `PROGRAM cleanup`, without a shell. What it needs is
 in its environment and, as JSON, on its standard input. Exit code 0 is success, 75 (EX_TEMPFAIL) asks for another try.

@@ -1,4 +1,4 @@
-"""`list`, `delete`, `reconfigure`: what is in the folder, without issuing it all again."""
+"""`list`, `delete`, `reconfigure`: manage the certificates in the folder without reissuing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the user sees and is asked: progress and questions on standard error, the result on standard output."""
+"""Output and questions: progress and questions on standard error, the result on standard output."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose files these are: nobody else may be able to change keys, settings, or the deploy hooks among them."""
+"""Checks that no other user can change keys, settings or deploy hooks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What survives when an issuance is killed: its order, and the key that it is for. The next run continues with both."""
+"""The order and key of an unfinished issuance, which survive a kill, so that the next run continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ends a program of the user's with all that it started."""
+"""Ends a user's program together with all processes that it started."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""When a certificate is due: when its CA suggests (RFC 9773), else by its lifetime. Pure functions."""
+"""When to renew a certificate: when its CA suggests it (RFC 9773), otherwise by its lifetime. Pure functions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs what a command does, from its options to its exit code."""
+"""Runs a command, from its options to its exit code."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What was ordered from a CA, counted against its rate limits across runs: what it would refuse is not sent."""
+"""Counts orders against a CA's rate limits across runs, so that none is sent that the CA would refuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one command works with: its options, its output, its folder, and the CA or certificate that it is about."""
+"""The context of a command: its options, its output, its folder, and its CA or certificate."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is saved in a certificate's folder: its settings for renewal, its pending order, the state of its renewal."""
+"""The saved state of a certificate: its renewal settings, pending order and renewal state."""
 
 from __future__ import annotations
 

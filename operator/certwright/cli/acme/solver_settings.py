@@ -1,4 +1,4 @@
-"""Validation settings: `--solver` as it is written, and every option that goes with it, as saved for renewals."""
+"""Validation settings: `--solver` and all related options, in the form saved for renewals."""
 
 from __future__ import annotations
 

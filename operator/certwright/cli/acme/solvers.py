@@ -1,4 +1,4 @@
-"""The solvers that the command line or the saved settings ask for: servers, files, DNS updates, instructions."""
+"""Creates solvers from the command line or saved settings: servers, files, DNS updates, instructions."""
 
 from __future__ import annotations
 

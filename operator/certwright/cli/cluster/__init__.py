@@ -1,1 +1,1 @@
-"""`kubectl certwright`: what people ask the operator, through the API server."""
+"""`kubectl certwright`: status, requests and checks, through the API server."""

@@ -1,4 +1,4 @@
-"""What to do, by the reason of a condition. docs/operating.md says more about each."""
+"""Advice for each condition reason. docs/operating.md has more details."""
 
 from __future__ import annotations
 

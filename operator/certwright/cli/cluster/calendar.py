@@ -1,4 +1,4 @@
-"""The calendar of renewals: day by day what is renewed, and what never is."""
+"""The renewal calendar: what is renewed on each day, and what is never renewed."""
 
 from __future__ import annotations
 

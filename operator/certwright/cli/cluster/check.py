@@ -1,4 +1,4 @@
-"""`check`: all checks, in the order in which one explains the next."""
+"""`check`: all checks, ordered so that each explains the following ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The commands as people type them. What they do is imported when one runs: completion and help need none of it."""
+"""The commands of `kubectl certwright`. Implementations are imported when one runs; completion and help need none."""
 
 import datetime as dt
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,4 @@
-"""The API server for one command: who we are there, and in which namespace."""
+"""The connection of a command to the API server: the user and the namespace."""
 
 from __future__ import annotations
 

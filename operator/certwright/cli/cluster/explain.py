@@ -1,6 +1,6 @@
-"""What stands between a Certificate, or an issuer, and being Ready: the step, its cause, what to run, what to do.
+"""Explains why a Certificate or an issuer is not Ready: the step, its cause, what to run, what to do.
 
-All of it is from the objects: the operator writes down what it waits for.
+Everything comes from the objects, because the operator records what it waits for.
 """
 
 from __future__ import annotations

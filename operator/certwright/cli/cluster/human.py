@@ -1,4 +1,4 @@
-"""Times and tables as people read them."""
+"""Times and tables in readable form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`migrate`: from cert-manager, with a verdict for each object first; nothing is changed unless it is asked for."""
+"""`migrate`: migration from cert-manager. It first assesses each object, and changes nothing unless asked to."""
 
 from __future__ import annotations
 

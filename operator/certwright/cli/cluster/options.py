@@ -1,4 +1,4 @@
-"""The options of the commands, each declared once. What they lead to is imported when a command runs."""
+"""The options of the commands, each declared once."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Literal

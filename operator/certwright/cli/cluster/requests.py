@@ -1,4 +1,4 @@
-"""`renew`, `revoke`, `rollback`, `pause` and `resume`: a field of the Certificate, and what comes of it."""
+"""`renew`, `revoke`, `rollback`, `pause` and `resume`: set a field of the Certificate, and report the result."""
 
 from __future__ import annotations
 

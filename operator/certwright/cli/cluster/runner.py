@@ -1,4 +1,4 @@
-"""Runs a command: errors become a line for people and an exit code, never a traceback."""
+"""Runs a command. Errors become a message and an exit code, never a traceback."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress: a picture that is drawn again on a terminal, and one line for each change elsewhere."""
+"""Progress: redrawn on a terminal, and one line for each change elsewhere."""
 
 from __future__ import annotations
 

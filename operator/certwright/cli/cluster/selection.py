@@ -1,4 +1,4 @@
-"""Which Certificates a command is about: by name, label or issuer, or all."""
+"""Selects the Certificates for a command: by name, label or issuer, or all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`status` and `explain`: what is read for them, once or again and again."""
+"""`status` and `explain`: reads their objects, once or repeatedly."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Objects as the API server gives them, made fit to be shown.
+"""Objects from the API server in a form that is safe to show.
 
-They are read without the models: a command of one version shows what an operator of another wrote, and starts in half
-the time. Every text is one line of printable characters, as anybody may have written it.
+They are read without the models, so a command can show what an operator of another version wrote, and starts in half
+the time. Every text is reduced to one line of printable characters, because anyone may have written it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Waiting for the end of requests, with progress."""
+"""Waits for the end of requests, with progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command group `certwright dns`: everything that can be typed after it."""
+"""The command group `certwright dns`."""
 
 from __future__ import annotations
 

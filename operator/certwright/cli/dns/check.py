@@ -1,4 +1,4 @@
-"""`certwright dns check`: everything that an issuance does with a DNS provider, without a CA, each step told."""
+"""`certwright dns check`: everything that an issuance does with a DNS provider, without a CA, step by step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the models of all DNS providers share."""
+"""The base of all DNS provider models."""
 
 from collections.abc import Mapping
 from typing import Any, get_args

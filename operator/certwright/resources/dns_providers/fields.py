@@ -1,7 +1,7 @@
-"""The settings of a DNS provider outside of Kubernetes: its model's fields, with secrets in the place of references.
+"""The settings of a DNS provider outside of Kubernetes: its model's fields, with secrets instead of references.
 
-The model is the one description of a provider. `fields_of` lists what it takes, for the command line and for the
-documentation; `Settings` are values for it that were written there, checked by the rules of an Issuer.
+The model is the only description of a provider. `fields_of` lists its settings, for the command line and the
+documentation; `Settings` holds values from there, validated with the rules of an Issuer.
 """
 
 import difflib

@@ -1,4 +1,4 @@
-"""A ServiceAccount as which a DNS provider's API is asked."""
+"""A ServiceAccount whose identity is used for a DNS provider's API."""
 
 from typing import Annotated
 

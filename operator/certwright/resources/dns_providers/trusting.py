@@ -1,4 +1,4 @@
-"""Providers that are a server of the user's own, with a certificate of a CA of their own."""
+"""Providers that are the user's own server, possibly with a certificate of a private CA."""
 
 from typing import Any, Self
 

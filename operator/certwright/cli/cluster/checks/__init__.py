@@ -1,1 +1,1 @@
-"""`check`: whether everything is there that Certwright needs, from where the command runs."""
+"""`check`: whether everything that Certwright needs is available, as seen from where the command runs."""

@@ -1,4 +1,4 @@
-"""The CAs of the issuers: whether their directories can be read from here, connecting as the issuers say."""
+"""Checks whether the directories of the issuers' CAs can be read from here, with the issuers' connection settings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a check has found, and what checks of other servers have in common."""
+"""The result of a check, and what checks of remote servers have in common."""
 
 from __future__ import annotations
 

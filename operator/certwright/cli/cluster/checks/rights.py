@@ -1,4 +1,4 @@
-"""Rights: yours, for these commands; and the operator's, for its work."""
+"""Permissions: the user's for these commands, and the operator's for its work."""
 
 from __future__ import annotations
 
