@@ -74,3 +74,41 @@ def test_a_certificate_that_is_deleted_during_a_rehearsal_goes_and_nothing_is_le
     assert not [name for name in kept if name.startswith("certwright-")]
     reasons = {event["reason"] for event in tenant.cluster.events(tenant.namespace, "web")}
     assert not reasons & {"LeftBehind", "RehearsalFailed"}
+
+
+def test_an_issuer_that_is_deleted_during_an_order_is_waited_for_and_the_order_goes_on(
+    tenant: Tenant, dns_front: DnsFront
+) -> None:
+    tenant.add_issuer("going", dns_server=dns_front.address)
+    domain = f"{tenant.namespace}.example.test"
+    dns_front.hide(f"_acme-challenge.{domain}")
+    tenant.apply("web", domain, issuerRef={"name": "going"})
+    before = tenant.under_way("web")["status"]["order"]["url"]
+    tenant.cluster.delete("Issuer", tenant.namespace, "going")
+    message = tenant.not_ready("web", "IssuerNotFound")["message"]
+    assert f"Issuer {tenant.namespace}/going does not exist" in message
+    tenant.add_issuer("going", dns_server=dns_front.address)
+    assert tenant.under_way("web")["status"]["order"]["url"] == before, "the account is found by its key"
+    dns_front.show(f"_acme-challenge.{domain}")
+    tenant.ready("web")
+    assert tenant.challenge_values(f"_acme-challenge.{domain}") == []
+
+
+def test_records_of_an_order_are_removed_though_the_issuer_is_deleted_before_the_certificate(
+    tenant: Tenant, dns_front: DnsFront
+) -> None:
+    tenant.add_issuer("going", dns_server=dns_front.address, deactivateOnDelete=True)
+    domain = f"{tenant.namespace}.example.test"
+    dns_front.hide(f"_acme-challenge.{domain}")
+    tenant.apply("web", domain, issuerRef={"name": "going"})
+    tenant.under_way("web")
+    tenant.cluster.delete("Issuer", tenant.namespace, "going")
+    tenant.cluster.wait_gone("Issuer", tenant.namespace, "going")
+    tenant.not_ready("web", "IssuerNotFound")
+    tenant.cluster.delete("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_gone("Certificate", tenant.namespace, "web")
+    tenant.cluster.wait_for(
+        "its records are still in the DNS",
+        lambda: {"values": tenant.challenge_values(f"_acme-challenge.{domain}")},
+        lambda found: not found["values"],
+    )

@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 import pytest
 
 from certwright.acme import AccountKey
-from certwright.issuers.account_key import DISPLACED, FORMER, MAX_FORMER_REQUESTS, UPCOMING
+from certwright.issuers.account_key import (
+    DISPLACED,
+    FORMER,
+    FORMER_REQUESTS_ANNOTATION,
+    MAX_FORMER_REQUESTS,
+    REQUEST_ANNOTATION,
+    UPCOMING,
+)
 from certwright.issuers.key_rotation import RETRY
 from certwright.issuers.upkeep import KEY_INTERVAL
 from certwright.runtime.key import Key
@@ -342,3 +349,33 @@ async def test_the_key_of_a_certificate_is_not_rotated(bench: Bench) -> None:
     assert bench.ready() == ("True", "AccountRegistered")
     message = next(one["message"] for one in bench.status()["conditions"] if one["type"] == "AccountKeyRotated")
     assert "Secret shop/account has a certificate for it" in message
+
+
+async def test_another_ca_at_the_same_host_that_is_not_looked_at_yet_keeps_the_key_from_being_rotated() -> None:
+    """A CA may have an authority for each path; the other issuer was applied a moment ago."""
+    bench = Bench()
+    bench.write()
+    await bench.reconciler.reconcile(CA)
+    before = key_in(bench)
+    bench.write(OTHER, uid="u-other", server=f"{ORIGIN}/other/directory")
+    bench.write(**rotation("incident-7"))
+    await bench.reconciler.reconcile(CA)
+    assert key_in(bench) == before
+    assert reason(bench, CA, "AccountKeyRotated") == "KeyRotationRefused"
+    bench.write(OTHER, uid="u-other", server=f"{ORIGIN}/other/directory", privateKeySecretRef={"name": "own"})
+    bench.now += RETRY
+    await bench.reconciler.reconcile(CA)
+    assert key_in(bench) != before
+
+
+async def test_notes_of_any_length_in_the_secret_keep_no_rotation_from_being_finished(bench: Bench) -> None:
+    """Annotations have 256 KiB together, and a write beyond that is refused when the CA knows the new key already."""
+    notes = bench.cluster.secrets["shop", "account"]["metadata"].setdefault("annotations", {})
+    former = " ".join(["y" * 100_000, *map(str, range(99))])
+    notes |= {REQUEST_ANNOTATION: "x" * 100_000, FORMER_REQUESTS_ANNOTATION: former}
+    bench.write(uid="u-ca", **rotation("incident-7"))
+    await settle(bench)
+    assert_one_account(bench)
+    written = bench.cluster.secrets["shop", "account"]["metadata"]["annotations"]
+    assert written[REQUEST_ANNOTATION] == "incident-7"
+    assert len(written[FORMER_REQUESTS_ANNOTATION]) < 200

@@ -39,6 +39,8 @@ UPCOMING_ANNOTATION: Final = f"{GROUP}/account-key-next-request"
 UPCOMING_CREATED_ANNOTATION: Final = f"{GROUP}/account-key-next-created-at"
 """When the next key was made: a request with it may be on its way to the CA."""
 MAX_FORMER_REQUESTS: Final = 16
+MAX_REQUEST: Final = 64
+"""Characters of a request; see `AccountKeyRotation.request`."""
 MAX_TRIES: Final = 5
 """How often a confirmed key is written while others change the Secret."""
 
@@ -197,7 +199,7 @@ def _with_facts(
         reference=reference,
         created_at=_time(annotations.get(CREATED_ANNOTATION)) or _time(metadata.get("creationTimestamp")),
         request=annotations.get(REQUEST_ANNOTATION),
-        former_requests=tuple(annotations.get(FORMER_REQUESTS_ANNOTATION, "").split()[:MAX_FORMER_REQUESTS]),
+        former_requests=_requests(annotations.get(FORMER_REQUESTS_ANNOTATION) or ""),
         upcoming_request=annotations.get(UPCOMING_ANNOTATION),
         upcoming_created_at=_time(annotations.get(UPCOMING_CREATED_ANNOTATION)),
         is_provided=not ours or bool(metadata.get("ownerReferences")),
@@ -214,6 +216,11 @@ def _time(text: object) -> dt.datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else None
+
+
+def _requests(text: str) -> tuple[str, ...]:
+    """Return the requests in an annotation, without what could not be one: annotations have a limit."""
+    return tuple(one for one in text.split() if len(one) <= MAX_REQUEST)[:MAX_FORMER_REQUESTS]
 
 
 def account_key_secret(namespace: str, name: str, entry: str, key_pem: bytes) -> dict[str, Any]:
@@ -292,8 +299,8 @@ async def promote(kube_api: KubeApi, keys: AccountKeySecret, namespace: str, now
     if upcoming is None:
         raise AssertionError("there is no next key")
     request = keys.request if keys.upcoming_request is None else keys.upcoming_request
-    done = (keys.request, *keys.former_requests)
-    earlier = dict.fromkeys(one for one in done if one is not None and one != request)
+    done = (*_requests(keys.request or ""), *keys.former_requests)
+    earlier = dict.fromkeys(one for one in done if one != request)
     annotations = {
         CREATED_ANNOTATION: rfc3339(now),
         REQUEST_ANNOTATION: request,

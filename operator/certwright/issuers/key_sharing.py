@@ -59,7 +59,9 @@ def key_sharing(
             refusal = f"{them} has its account key in the entry {reference.key} of {place}, which is for one key"
             continue
         url = account.uri if account is not None else None
-        if url not in {None, account_url} or not same_origin(theirs.server, mine.server):
+        # One host may have several CAs; that a directory has moved the account tells.
+        elsewhere = theirs.server != mine.server and (url is None or not same_origin(theirs.server, mine.server))
+        if elsewhere or url not in {None, account_url}:
             refusal = f"{them} uses {place} for an account at another CA, which would not know the new key"
         if them != me and theirs.account_key_rotation is not None:
             rotates = True
