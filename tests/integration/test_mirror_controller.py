@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from harness import Cluster, OperatorProcess, tsig_secret
-from harness.cert_manager import CERTIFICATE, ISSUER, their_certificate, their_issuer
+from harness.cert_manager import CERTIFICATE, ISSUER, their_certificate
 from harness.cluster import SECONDS, conditions
+from harness.migrating import waiting_issuer
 from harness.mistakes import wait_event
 from testbed.definitions import CERT_MANAGER
 from testbed.parts.cert_manager import RESOURCES
@@ -48,9 +49,9 @@ def test_it_has_its_objects_while_it_runs_and_ours_take_over_without_a_reissue_w
     flags = f"--dns01-recursive-nameservers={bed.bind.address} --dns01-recursive-nameservers-only"
     arguments = ("--serve-cert-manager-objects", f"--cert-manager-arguments={flags}", "--cert-manager-metrics")
     host = f"{secrets.token_hex(5)}.example.test"
-    cluster.apply(tsig_secret(bed, namespace))
+    cluster.apply(tsig_secret(bed, namespace, name="cm-tsig"))
     with OperatorProcess(bed.kubeconfig, log, operator_namespace=operator_namespace, arguments=arguments) as operator:
-        cluster.apply(their_issuer(bed, namespace, server=counted_ca.directory_url))
+        cluster.apply(waiting_issuer(bed, "pebble", namespace, counted_ca.directory_url))
         cluster.apply(their_certificate(namespace, "web", host))
         cluster.wait_ready(CERTIFICATE, namespace, "web", seconds=2 * SECONDS)
         found = cluster.wait_for(
