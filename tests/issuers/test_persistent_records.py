@@ -526,6 +526,46 @@ async def test_a_record_that_never_becomes_visible_is_not_sent_again_and_again(d
     assert desk.zone.calls < 40
 
 
+async def looks(desk: Desk, issuer: ReadyIssuer, hours: float) -> int:
+    """Look whenever it is time; return how often."""
+    end, count = desk.now + dt.timedelta(hours=hours), 0
+    while desk.now < end:
+        await desk.tend(issuer)
+        count += 1
+        desk.now = max(desk.now + dt.timedelta(seconds=1), desk.records.next_look(issuer.key) or desk.now)
+    return count
+
+
+async def test_more_domains_than_the_status_has_room_for_all_get_their_records(desk: Desk) -> None:
+    issuer = desk.issuer(persist(**PROVIDER))
+    names = [f"n{number}.example" for number in range(200)]
+    for number, name in enumerate(names):
+        with pytest.raises(PersistentRecordMissing):
+            await desk.need(issuer, name, uid=f"uid-{number}")
+    assert await looks(desk, issuer, 1) < 20
+    assert {one.name for one in desk.zone.written} == {f"_validation-persist.{name}" for name in names}
+    assert len(desk.zone.written) == 200, "each once"
+    assert len(desk.status.persistent_records) == 64
+    assert desk.message == "200 permanent records are published."
+    for name in names:
+        await desk.need(issuer, name)
+
+
+async def test_domains_that_have_no_servers_do_not_keep_the_others_of_their_namespace_out(desk: Desk) -> None:
+    issuer = desk.issuer(persist(**PROVIDER))
+    desk.zone.foreign = {"evil.example"}
+    for number in range(100):
+        with pytest.raises(PersistentRecordMissing):
+            await desk.need(issuer, f"n{number}.evil.example", uid=f"uid-{number}")
+    second = persist(rfc2136={"nameserver": "ns2.example"})
+    solvers = AcmeIssuerSpec.model_validate({**issuer.spec.to_json(), "solvers": [second]}).solvers
+    issuer = replace(issuer, spec=issuer.spec.replace(solvers=(*issuer.spec.solvers, *solvers)))
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(issuer, "a.example", solver=1)
+    assert await looks(desk, issuer, 1) < 40, "with growing pauses"
+    assert desk.zone.values[OWNER] == [value()]
+
+
 async def test_a_solver_that_cannot_be_used_keeps_no_other_from_its_records(desk: Desk) -> None:
     expired = {**persist(persistUntil="2020-01-01T00:00:00Z", **PROVIDER), "selector": {"dnsZones": ["b.example"]}}
     issuer = desk.issuer(expired)

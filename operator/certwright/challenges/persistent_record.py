@@ -180,7 +180,7 @@ class DnsPersist01Presenter:
     Args:
         looker: Looks at the DNS.
         ask: Told which domains need a record; whoever holds the credentials publishes what is missing.
-        miss: Told that a record which was asked for is not there.
+        miss: Told which of the records that were asked for are not there.
         is_published_for_you: Whether somebody does, so that nothing need be asked of people.
         clock: The present time.
         patience: How long records are looked for once the order is placed.
@@ -195,7 +195,7 @@ class DnsPersist01Presenter:
         looker: RecordLooker,
         *,
         ask: Callable[[Sequence[str]], None],
-        miss: Callable[[], None],
+        miss: Callable[[Sequence[str]], None],
         is_published_for_you: bool,
         clock: Callable[[], dt.datetime],
         patience: dt.timedelta = PATIENCE,
@@ -225,7 +225,7 @@ class DnsPersist01Presenter:
         missing = [one for one in seen if not one.complete]
         if not missing:
             return
-        self._miss()
+        self._miss([name for name, one in zip(names, seen, strict=True) if not one.complete])
         # One for a domain and its wildcard: the latter's does for both.
         wanted = {one.record.name: one.record.value for one in sorted(missing, key=lambda one: len(one.record.value))}
         shown = "; ".join(f'{name} TXT "{value}"' for name, value in list(wanted.items())[:SHOWN])

@@ -39,7 +39,7 @@ from certwright.runtime.backoff import Backoff
 from certwright.text import sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from certwright.acme import AccountKey
     from certwright.dns import Propagation
@@ -103,12 +103,18 @@ class Found:
             are to take the place of others.
         visible: The records that are there letter for letter, on every server that answered.
         errors: Why some could not be looked for, or not published.
+        left: Whether there are further domains whose records are not known to be there.
+        has_progress: Whether a record is there that was never there before.
+        published: How many records are known to be there, those included that the status has no room for.
     """
 
     entries: tuple[PersistentRecordStatus, ...]
     missing: Mapping[PersistentRecordStatus, Wanted] = field(default_factory=dict)
     visible: frozenset[TxtRecord] = frozenset()
     errors: tuple[BaseException, ...] = ()
+    left: bool = False
+    has_progress: bool = False
+    published: int = 0
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,13 @@ class _Tended:
     due: frozenset[TxtRecord] = frozenset()
     visible: frozenset[TxtRecord] = frozenset()
     sent: set[TxtRecord] = field(default_factory=set)
+    good: dict[str, tuple[Dns01, bool]] = field(default_factory=dict)
+    """Domains whose record was there when it was last looked for: for which solver, and whether for the wildcard."""
+    ever: set[str] = field(default_factory=set)
+    """Domains whose record has been there."""
+    rounds: dict[str, int] = field(default_factory=dict)
+    """In which look each domain was last looked at."""
+    looks: int = 0
     ours: set[TxtRecord] = field(default_factory=set)
     asked: dict[tuple[str, Dns01], dict[Asker, None]] = field(default_factory=dict)
     news: bool = False
@@ -161,13 +174,41 @@ class _Tended:
         self.asked[asked] = {who: None}
         return True
 
-    def in_turns(self) -> Iterator[tuple[str, Dns01]]:
-        """Yield what was asked for, one of each namespace after the other: there is not room for all."""
-        by_namespace: dict[str, list[tuple[str, Dns01]]] = {}
+    def in_turns(self, selected: Iterable[tuple[str, Dns01]]) -> Iterator[tuple[str, Dns01]]:
+        """Yield what selectors name and what was asked for, one of each namespace after the other.
+
+        There is not room for all in one look: of each namespace those come first that are not known to be there, and
+        of these those that were looked at longest ago.
+        """
+        by_namespace: dict[str, list[tuple[str, Dns01]]] = {"": list(selected)}
         for asked, askers in self.asked.items():
             by_namespace.setdefault(_namespace_of(askers), []).append(asked)
+        for some in by_namespace.values():
+            some.sort(key=lambda asked: (self.is_good(*asked), self.rounds.get(asked[0].removeprefix("*."), 0)))
         for turn in zip_longest(*by_namespace.values()):
             yield from (one for one in turn if one is not None)
+
+    def is_good(self, name: str, spec: Dns01) -> bool:
+        """Whether the record of a name was there when it was last looked for."""
+        solver, wildcard = self.good.get(name.removeprefix("*."), (None, False))
+        return solver == spec and (wildcard or not name.startswith("*."))
+
+    def saw(self, seen: Iterable[Seen], wanted: Collection[Wanted]) -> bool:
+        """Note what a look has found; return whether a record is there for the first time."""
+        self.looks += 1
+        known = {want.domain for want in wanted}
+        self.good = {domain: one for domain, one in self.good.items() if domain in known}
+        self.rounds = {domain: one for domain, one in self.rounds.items() if domain in known}
+        self.ever &= known
+        before = len(self.ever)
+        for one in seen:
+            domain = one.want.domain
+            self.rounds[domain] = self.looks
+            self.good.pop(domain, None)
+            if one.error is None and one.entry.state == "Published":
+                self.good[domain] = (one.want.spec, one.want.wildcard)
+                self.ever.add(domain)
+        return len(self.ever) > before
 
 
 @dataclass(frozen=True)
@@ -215,7 +256,7 @@ class PersistentRecords:
         return DnsPersist01Presenter(
             await self._looker(issuer, spec),
             ask=lambda names: self._asked(issuer.key, spec, who, names),
-            miss=lambda: self._missed(issuer.key),
+            miss=lambda names: self._missed(issuer.key, names),
             is_published_for_you=spec.has_provider,
             clock=self._clock,
             patience=patience_of(spec),
@@ -251,6 +292,7 @@ class PersistentRecords:
             if tended.version is None:
                 tended.ours |= _sealed(status, issuer.uid, issuer.client.key)
             tended.version, tended.news = version, True
+            tended.good.clear()
         if not tended.news and tended.next_look is not None and now < tended.next_look <= now + SETTLED:
             return None
         tended.news = False
@@ -316,10 +358,14 @@ class PersistentRecords:
         if tended.news:
             self._wake(key)
 
-    def _missed(self, key: Key) -> None:
+    def _missed(self, key: Key, names: Sequence[str]) -> None:
         """Have a look made before its time if the last one found everything: a record has gone since."""
         tended = self._tended.get(key)
-        if tended is None or tended.news or tended.looked is None or tended.backoff.failures:
+        if tended is None:
+            return
+        for name in names:
+            tended.good.pop(name.removeprefix("*."), None)
+        if tended.news or tended.looked is None or tended.backoff.failures:
             return
         if tended.looked <= self._clock() < tended.looked + MISSED:
             return
@@ -369,12 +415,14 @@ class PersistentRecords:
             known = wanted.get(domain) or Wanted(domain, wildcard=False, spec=spec, asked=asked)
             wanted[domain] = replace(known, wildcard=known.wildcard or name.startswith("*."))
 
-        for solver in issuer.spec.solvers:
-            if solver.persistent is not None and solver.selector is not None:
-                for name in (*solver.selector.dns_names, *solver.selector.dns_zones):
-                    add(name, solver.persistent, asked=True)
+        selected = [
+            (name, solver.persistent)
+            for solver in issuer.spec.solvers
+            if solver.persistent is not None and solver.selector is not None
+            for name in (*solver.selector.dns_names, *solver.selector.dns_zones)
+        ]
         current = {solver.persistent for solver in issuer.spec.solvers}
-        for name, spec in tended.in_turns():
+        for name, spec in tended.in_turns(selected):
             # A solver that has changed since: the Certificate asks again at its next renewal only.
             now = spec if spec in current else _solver_of(issuer, name)
             if now is not None:
@@ -383,13 +431,13 @@ class PersistentRecords:
             earlier = _solver_of(issuer, one.domain)
             if one.domain not in wanted and one.state != "Superseded" and earlier is not None:
                 add(f"{'*.' if 'policy=wildcard' in one.value else ''}{one.domain}", earlier, asked=False)
-        return list(wanted.values())[:MAX_RECORDS]
+        return list(wanted.values())
 
     async def _look_in_time(self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus) -> Found:
-        wanted = self._wanted(issuer, tended, status)
+        everything = self._wanted(issuer, tended, status)
         try:
             async with asyncio.timeout(LOOK_SECONDS):
-                return await self._look(issuer, tended, status, wanted)
+                return await self._look(issuer, tended, status, everything)
         except TimeoutError:
             late = DnsError(f"the DNS servers of the permanent records took longer than {LOOK_SECONDS:g} s")
             return Found(status.persistent_records, errors=(late,))
@@ -397,8 +445,9 @@ class PersistentRecords:
             return Found(status.persistent_records, errors=(error,))
 
     async def _look(
-        self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus, wanted: Sequence[Wanted]
+        self, issuer: ReadyIssuer, tended: _Tended, status: IssuerStatus, everything: Sequence[Wanted]
     ) -> Found:
+        wanted = everything[:MAX_RECORDS]
         lookers: dict[Dns01, RecordLooker] = {}
         errors: list[BaseException] = []
         for spec in dict.fromkeys(one.spec for one in wanted):
@@ -415,6 +464,7 @@ class PersistentRecords:
         unknown = {want.domain for want in wanted if want.spec not in lookers}
         seen = await asyncio.gather(*(one(want) for want in wanted if want.spec in lookers))
         entries = [entry for entry in status.persistent_records if entry.domain in unknown]
+        has_progress = tended.saw(seen, everything)
         missing, visible = {}, set()
         for found in seen:
             want, record = found.want, _record(found.entry)
@@ -431,8 +481,17 @@ class PersistentRecords:
         before = {entry.domain for entry in entries}
         old = [e for e in status.persistent_records if e.domain in before]
         superseded = _superseded(old, entries, tended.ours)
+        looked = {*before, *(want.domain for want in wanted)}
+        later = {want.domain for want in everything} - looked
+        entries += [one for one in status.persistent_records if one.domain in later and one.state != "Superseded"]
         return Found(
-            tuple([*entries, *superseded][: 2 * MAX_RECORDS]), missing, frozenset(visible), errors=tuple(errors)
+            tuple([*entries[:MAX_RECORDS], *superseded][: 2 * MAX_RECORDS]),
+            missing,
+            frozenset(visible),
+            errors=tuple(errors),
+            left=any(not tended.is_good(want.name, want.spec) for want in everything[MAX_RECORDS:]),
+            has_progress=has_progress,
+            published=len(tended.good),
         )
 
     def _is_better(self, entry: PersistentRecordStatus, ours: Iterable[TxtRecord]) -> bool:
@@ -497,8 +556,11 @@ class PersistentRecords:
         now = self._clock()
         tended.due, tended.visible = frozenset(map(_record, found.missing)), found.visible
         condition, event = _condition(status, found, tended.trouble, generation, now)
-        settled = condition.status == "True" and not found.missing
-        if settled:
+        settled = condition.status == "True" and not found.missing and not found.left
+        if found.left and found.has_progress:
+            tended.backoff = Backoff()
+            tended.next_look = now + dt.timedelta(seconds=1)
+        elif settled:
             tended.backoff = Backoff()
             tended.next_look = now + SETTLED
         else:
@@ -563,7 +625,7 @@ def _condition(
     expiring = [one for one in found.entries if one.state == "Expiring"]
     ok: ConditionStatus = "True"
     reason: Reason = "PersistentRecordsPublished"
-    message = f"{sentence(_counted(found.entries) + ' published')}"
+    message = f"{sentence(_counted(found) + ' published')}"
     if found.errors:
         failure = classify(found.errors[0], now)
         ok, reason, message = "False", failure.reason, failure.message
@@ -630,8 +692,8 @@ def _shown(entries: Sequence[PersistentRecordStatus]) -> str:
     return f"{listed}; and {len(entries) - SHOWN} more" if len(entries) > SHOWN else listed
 
 
-def _counted(entries: Sequence[PersistentRecordStatus]) -> str:
-    number = sum(one.state in {"Published", "Expiring"} for one in entries)
+def _counted(found: Found) -> str:
+    number = max(found.published, sum(one.state in {"Published", "Expiring"} for one in found.entries))
     if not number:
         return "no domain needs a permanent record that is"
     return "1 permanent record is" if number == 1 else f"{number} permanent records are"
