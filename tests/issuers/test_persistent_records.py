@@ -498,6 +498,21 @@ async def test_a_record_that_the_solver_no_longer_asks_for_is_replaced_although_
     assert desk.shown == {new: ("Published", True)}
 
 
+async def test_a_record_that_was_replaced_is_removed_although_another_cannot_be_created(desk: Desk) -> None:
+    await published(desk)
+    moved = desk.issuer(persist(**PROVIDER), url=TWO)
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(moved, "a.example")
+    await desk.tend(moved)
+    assert desk.zone.values[OWNER] == [value(ONE), value(TWO)]
+    desk.zone.foreign = {"evil.example"}
+    with pytest.raises(PersistentRecordMissing):
+        await desk.need(moved, "www.evil.example", namespace="evil")
+    desk.now += dt.timedelta(seconds=2)
+    await desk.tend(moved)
+    assert desk.zone.values[OWNER] == [value(TWO)]
+
+
 async def test_a_record_of_others_that_does_as_well_is_not_doubled(desk: Desk) -> None:
     desk.zone.values[OWNER] = [value(ONE, "policy=wildcard")]
     issuer = desk.issuer(persist(**PROVIDER))

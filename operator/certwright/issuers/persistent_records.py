@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from certwright.acme import AccountKey
-    from certwright.dns import Propagation
+    from certwright.dns import Propagation, Provider
     from certwright.issuers.dns_providers import DnsProviders
     from certwright.issuers.rate_limits import Asker
     from certwright.issuers.registry import ReadyIssuer
@@ -344,12 +344,16 @@ class PersistentRecords:
             async with asyncio.timeout(LOOK_SECONDS):
                 provider = await self._dns_providers.provider(issuer, spec)
                 tended.ours.update(added)
-                await provider.present(added)
-                await provider.clean_up(removed)
-                tended.ours.difference_update(removed)
+                # Both, whatever becomes of the other: the successors of what is removed are there already.
+                await gather_all((provider.present(added), self._remove(tended, provider, removed)))
         except (DnsError, IssuanceError, KubeError, TimeoutError) as error:
             logger.warning("%s: its permanent records could not all be written: %s", issuer.key, error)
             tended.trouble = _words(error)
+
+    @staticmethod
+    async def _remove(tended: _Tended, provider: Provider, removed: list[TxtRecord]) -> None:
+        await provider.clean_up(removed)
+        tended.ours.difference_update(removed)
 
     def _asked(self, key: Key, spec: Dns01, who: Asker, names: Sequence[str]) -> None:
         tended = self._tended.setdefault(key, _Tended())
