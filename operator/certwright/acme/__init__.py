@@ -2,7 +2,7 @@
 
 This is the protocol; `certwright.client` issues a certificate in one call. `Client` is one account at one CA. Below it,
 `AcmeServer` handles the directory, nonces and signed requests, and a `Transport` sends them. Everything is
-asynchronous and bounded: bytes, tries and time.
+asynchronous and bounded in bytes, retries and time.
 
     key = AccountKey.generate()  # keep key.to_pem(): it is the account
     async with HttpxTransport() as transport:
@@ -19,15 +19,16 @@ asynchronous and bounded: bytes, tries and time.
         order = await client.poll_order(await client.finalize(order, csr_der), until={"valid"})
         chain = await client.download_certificate(order)
 
-Every error is an `AcmeError`: a `TransportError` if no answer came, a `ProblemError` if the server refused and said
-why, a `MalformedResponse` if the answer is not ACME, an `OrderFailed` that says which domains failed.
+Every error is an `AcmeError`: a `TransportError` if there was no response, a `ProblemError` if the server refused and
+said why, a `MalformedResponse` if the response is not ACME, an `OrderFailed` that says which domains failed.
 
 Pure functions compute the rest: the response to each type of challenge (`dns01_value`,
 `dns_account01_name`, `dns_persist01_value`, `validation_certificate`), when to renew (`RenewalPlan`), which chain to
-take (`choose_chain`), and a `Budget` for the limits of a CA.
+use (`choose_chain`), and a `Budget` for the rate limits of a CA.
 
-The package creates no certificate keys and no CSRs, does not check that a chain matches a key or leads to a trusted
-root, publishes no challenge response, and stores nothing. `certwright.client` does the first three.
+The package does not create certificate keys or CSRs, does not present challenge responses, does not check whether a
+chain matches a key or leads to a trusted root, and stores nothing. `certwright.client` does the first three, and checks
+that the chain matches.
 """
 
 from certwright.acme.account import Account, AccountClient, AccountStatus, HeldKey, probe_keys

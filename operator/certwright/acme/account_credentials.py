@@ -1,4 +1,4 @@
-"""Account credentials: what to store of an account, and its JSON form."""
+"""Account credentials: what to store for an account, and its JSON form."""
 
 from __future__ import annotations
 

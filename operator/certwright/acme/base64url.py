@@ -1,4 +1,4 @@
-"""Unpadded base64url, the only encoding that ACME knows (RFC 8555 section 6.1, RFC 4648 section 5)."""
+"""Unpadded base64url, the only encoding that ACME uses (RFC 8555 section 6.1, RFC 4648 section 5)."""
 
 from __future__ import annotations
 

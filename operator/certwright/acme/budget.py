@@ -1,8 +1,7 @@
 """A budget for a CA's rate limits: when the next order can be placed without being refused.
 
-Keep one budget for each CA and public IP address, shared by everything that orders there. It only knows what went
-through it: after a restart it starts full unless it is restored, and it learns about other clients from the CA's
-refusals.
+Keep one budget for each CA and public IP address, shared by everything that orders there. It knows only about its own
+orders: after a restart it starts full unless it is restored, and it learns about other clients from the CA's refusals.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from certwright.acme.problem import RateLimited
 
 MAX_COUNTERS: Final = 50_000
-"""How many counters are kept; the least recently used ones are dropped beyond that."""
+"""The maximum number of counters; beyond that, the least recently used ones are dropped."""
 
 _Key: TypeAlias = tuple[str, ...]
 
@@ -38,21 +37,21 @@ DEFAULT_PAUSE: Final = 3600.0
 """How long a refusal without Retry-After is respected, in seconds."""
 
 LONGEST_KEPT: Final = 31 * 86_400.0
-"""Seconds: a limit or a pause that holds longer is not taken up again from what was kept."""
+"""The longest limit or pause, in seconds, that is restored from a saved budget."""
 
 LATEST: Final = 5.0
-"""Seconds: so much later than here the CA may count an order that takes its time to get there.
+"""How many seconds later than here the CA may count an order that is slow to arrive.
 
-Without it an order that is faster than the one whose room it takes would come too early."""
+Otherwise a fast order could arrive before the CA has capacity for it."""
 _LATE_PART: Final = 0.01
-"""Of the period of a limit: no more than that is waited for longer."""
+"""The maximum of this margin, as a part of the limit's period."""
 
-# What sums of floating-point seconds are off by at most.
+# The maximum error of sums of floating-point seconds.
 _ROUNDING: Final = 1e-6
 
 
 class Counts(StrEnum):
-    """What of an order the CA counts against a limit."""
+    """What the CA counts against a limit."""
 
     ORDERS = "orders"
     CERTIFICATES = "certificates"
@@ -65,8 +64,8 @@ class Claim:
 
     Attributes:
         key: What is counted: a kind of limit, and the account, the registered domain or the domains that it is for.
-        limit: How much of it there may be.
-        words: The same for people, such as "the number of new certificates for example.com".
+        limit: The limit.
+        words: A description, such as "the number of new certificates for example.com".
         counts: Whether the CA counts the order, its certificate or its failures.
     """
 
@@ -77,7 +76,7 @@ class Claim:
 
 
 class OrderPurpose(StrEnum):
-    """Why a certificate is ordered; renewals are exempt from some limits, or all."""
+    """Why a certificate is ordered; renewals are exempt from some or all limits."""
 
     NEW = "new"
     SAME_NAMES = "same names"
@@ -91,8 +90,8 @@ class Reservation:
     """The answer of a budget.
 
     Attributes:
-        seconds: How long to wait; 0 means go ahead, and then it is counted already.
-        limit: Which limit asks for the wait, in words, or None.
+        seconds: How long to wait; 0 means go ahead, and the order has been counted.
+        limit: A description of the limit that requires the wait, or None.
         retry_at: When to ask again, aware UTC, or None.
         used: How much of the limit is used up, such as "50 of 50 in 7 days"; empty if it is not a published one.
     """
@@ -110,11 +109,11 @@ class Reservation:
 
 
 class BudgetExhausted(AcmeError):
-    """The CA would refuse the order for now: one of its limits is used up. Nothing was asked of it.
+    """The CA would refuse the order now, because a limit is used up. No request was sent.
 
     Attributes:
-        limit: Which one, in words.
-        retry_at: When there is room again, aware UTC.
+        limit: A description of the limit.
+        retry_at: When there is capacity again, aware UTC.
         used: How much of it is used up, such as "50 of 50 in 7 days"; empty if it is not a published one.
     """
 
@@ -189,10 +188,10 @@ class Budget:
     def reserve(
         self, *, account: str, identifiers: Iterable[Identifier], purpose: OrderPurpose = OrderPurpose.NEW
     ) -> Reservation:
-        """Reserve an order. A granted order is counted; otherwise nothing is, and the answer says when to retry.
+        """Reserve an order. A granted order is counted. Otherwise nothing is, and the result says when to retry.
 
-        The CA counts certificates when it issues them. Here they count from the order on, so that concurrent orders do
-        not exceed a limit together: `give_back` what an order did not use.
+        The CA counts certificates when it issues them. Here they count from the order on, so that concurrent orders
+        cannot exceed a limit together; call `give_back` if no certificate was issued.
 
         Args:
             account: The account URL.
@@ -219,7 +218,7 @@ class Budget:
         return tuple(self._claims(account, frozenset(identifiers), purpose))
 
     def wait(self, claim: Claim, number: int = 1) -> float:
-        """Return the seconds until so many more fit into a limit; 0 if they do now."""
+        """Return the seconds until a limit has capacity for this many more; 0 if it does now."""
         counter = self._counters.get(claim.key) or _Counter(-inf, -inf)
         return counter.wait(claim.limit, self._clock.monotonic(), number)
 
@@ -234,7 +233,7 @@ class Budget:
         return max(0, ceil(used - _ROUNDING))
 
     def count(self, claim: Claim, *, ago: float = 0.0) -> None:
-        """Count one more against a limit, whether it fits or not.
+        """Count one more against a limit, even beyond its capacity.
 
         Args:
             claim: The limit.
@@ -269,7 +268,7 @@ class Budget:
         return (seconds, words) if seconds > 0 else (0.0, "")
 
     def to_json(self) -> dict[str, Any]:
-        """Return what is counted, to be kept; see `restore`. It has no secrets, but names of domains and accounts."""
+        """Return the counters, to be saved; see `restore`. They contain no secrets, but domains and account URLs."""
         now, wall = self._clock.monotonic(), self._clock.now()
         return {"saved_at": wall.isoformat()} | {
             name: [[*key, (wall + timedelta(seconds=until - now)).isoformat()] for key, until in kept if until > now]
@@ -325,12 +324,12 @@ class Budget:
                     del self._counters[claim.key]  # as if nothing had been
 
     def reserve_account(self) -> Reservation:
-        """Ask for a new account."""
+        """Reserve a new account."""
         words = "the number of new accounts from this address"
         return self._reserve_one(("account",), self.limits.accounts_per_address, words)
 
     def reserve_request(self, action: str) -> Reservation:
-        """Ask for a single request, for those who send hundreds a second.
+        """Reserve a single request, for programs that send hundreds per second.
 
         Args:
             action: What it is for; see `RequestRecord.action`.

@@ -1,7 +1,7 @@
 """Parsing of untrusted JSON, field by field, with errors that name the field.
 
-Strict about what the next step uses, lenient about the rest: CAs leave out members, or fill them with `null` and empty
-strings, and none of that may spoil an issuance that does not need them.
+Strict about what the next step needs, lenient about the rest: CAs omit members, or set them to `null` or empty strings,
+which must not break an issuance that does not need them.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Patience with a CA in trouble: which refusals pass by themselves, and the pauses before a request is repeated.
+"""Patience with a CA in trouble: which refusals are temporary, and the pauses before a request is repeated.
 
-A CA is many machines. One that has not heard of a new resource yet answers 404, one that restarts answers 5xx; the
-same request succeeds a moment later. Giving up would cost the issuance.
+A CA consists of many servers. One that does not know a new resource yet answers 404, and one that restarts answers 5xx;
+the same request succeeds a moment later. Giving up would cost the issuance.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What the authorizations of a pending order say: who failed, why the CA is not done, who is to be answered again.
+"""What the authorizations of a pending order show: failed domains, the CA's errors, challenges to answer again.
 
 Usually the order says enough. But a CA may leave a failed challenge `pending` with an `error`, to be answered again
 (RFC 8555 section 8.2), or an authorization `invalid` in an order that stays `pending`.

@@ -1,1 +1,1 @@
-"""HTTPS for every client of Certwright: requests, time-outs, TLS trust and proxies; no ACME, no DNS."""
+"""HTTPS for all of Certwright: requests, timeouts, TLS trust and proxies. Independent of ACME and DNS."""

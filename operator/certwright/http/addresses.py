@@ -1,4 +1,4 @@
-"""The addresses that no request may go to whose target a tenant, a CA or the DNS chose: the one table of them."""
+"""The only list of addresses that are refused if a tenant, a CA or the DNS chose the target of a request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The errors of HTTP requests, whatever protocol is spoken above. Each is an `HttpError`.
+"""The errors of HTTP requests, independent of the protocol above. Each is an `HttpError`.
 
 Each message says what happened and what to do, and never quotes a body.
 

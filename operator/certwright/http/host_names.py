@@ -1,4 +1,4 @@
-"""How host names are looked up: as absolute ones, so that a search domain with a wildcard cannot answer for them.
+"""Looks up host names as absolute names, so that a search domain with a wildcard cannot answer for them.
 
 A pod's resolver tries its search domains first for every name with fewer than five dots (`ndots:5`). Where one of them
 has a wildcard record, `ca.example.com` leads there. The rule:

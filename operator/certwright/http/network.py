@@ -1,4 +1,4 @@
-"""How connections are opened and written to, and how the pool looks whether an idle one is still open."""
+"""How connections are opened and written to, and how the pool checks whether an idle one is still open."""
 
 # ruff: noqa: ASYNC109, D102 - the signatures, and what they mean, are httpcore's
 

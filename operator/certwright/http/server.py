@@ -1,4 +1,4 @@
-"""A server for one small request a connection, which no client can hold up. Standard library only."""
+"""A server for one small request per connection, which no client can block. Standard library only."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transport on httpx: the only file that imports it."""
+"""The transport, based on httpx; no other file imports httpx."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of the place where this process runs, looked for in the order of AWS's SDKs.
+"""Ambient AWS credentials, searched in the order of AWS's SDKs.
 
 Environment variables, IRSA (a web identity token in a file), EKS Pod Identity and ECS (a container's credential
 service), EC2's instance metadata service in its version 2.

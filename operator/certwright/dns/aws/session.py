@@ -1,4 +1,4 @@
-"""What all requests with the same credentials share: the keys, which may expire, the pace, and the errors."""
+"""Shared by all requests with the same credentials: the keys (which may expire), the pace, and the errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys of a role: STS gives them to another identity, or to who shows a token of an identity provider."""
+"""Role credentials from STS, for another identity or for a token of an identity provider."""
 
 from __future__ import annotations
 

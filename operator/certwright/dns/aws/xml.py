@@ -1,4 +1,4 @@
-"""Reading the XML that AWS answers: bounded, and without anything that a DOCTYPE could declare."""
+"""Parses XML from AWS: bounded, and without a DOCTYPE."""
 
 from __future__ import annotations
 

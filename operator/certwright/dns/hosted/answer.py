@@ -1,4 +1,4 @@
-"""Reading what an API answers: bounded, and never repeated in a message."""
+"""Reads an API's responses: bounded, and never quoted in a message."""
 
 from __future__ import annotations
 

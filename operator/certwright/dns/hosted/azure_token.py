@@ -1,4 +1,4 @@
-"""Access tokens of Microsoft Entra ID: for a client secret, for a token of the pod, or for a managed identity."""
+"""Access tokens of Microsoft Entra ID: from a client secret, the pod's token, or a managed identity."""
 
 from __future__ import annotations
 

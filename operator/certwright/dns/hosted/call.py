@@ -1,6 +1,6 @@
-"""The base of providers that have one value added or removed a call.
+"""The base of providers that add or remove one value per call.
 
-What answers often reads the values at a name, changes them and writes them back, so the calls for one zone come one
+The server often reads the values at a name, changes them and writes them back, so the calls for a zone are made one
 after the other.
 """
 

@@ -1,4 +1,4 @@
-"""The configuration of providers that are one service: one address, one credential, one pace."""
+"""The configuration of providers that are a single service: one address, one credential, one pace."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Akamai's signatures of requests: EdgeGrid (EG1-HMAC-SHA256)."""
+"""Akamai's request signatures: EdgeGrid (EG1-HMAC-SHA256)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Access tokens of Google Cloud: for a service account key, of the metadata server, or for a token of another cloud."""
+"""Access tokens of Google Cloud: from a service account key, the metadata server, or another cloud's token."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An API that speaks JSON over HTTPS: one credential, one pace, one way to say what was refused and why."""
+"""A JSON API over HTTPS: one credential, one pace, and one way to report refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lists that an API gives in pages: each is read to its end, and none beyond bounds, whatever its links lead to."""
+"""Paged lists of an API: read completely, within bounds, wherever their links point."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The base of providers whose API takes one record in a request."""
+"""The base of providers whose API accepts one record per request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One queue for each zone: while a request is on its way, later changes gather and go together in the next one."""
+"""One queue for each zone: while a request is in progress, later changes are collected for the next one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How often an API lets something be done, by several limits at the same time."""
+"""How often an API permits an action, under several limits at the same time."""
 
 from __future__ import annotations
 

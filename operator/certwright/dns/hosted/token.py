@@ -1,4 +1,4 @@
-"""Tokens that a provider gets for its credential: kept until shortly before they expire, and asked for once."""
+"""Tokens obtained with a provider's credential: requested once, and kept until shortly before they expire."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The DNS providers, one module each. To add one, add a module and a line in `PROVIDERS`.
 
-A module is loaded when its provider is first used: most installations use one.
+A module is loaded when its provider is first used, because most installations use only one.
 
     async with open_provider("cloudflare", api_token="...") as provider:
         await issue(client, ["*.example.com"], solvers=[Dns01(provider, DnsView())])

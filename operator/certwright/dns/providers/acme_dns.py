@@ -1,4 +1,4 @@
-"""acme-dns: a DNS server for challenges alone; each account is one name, which a CNAME leads to."""
+"""acme-dns: a DNS server only for challenges; each account is one name, to which a CNAME points."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Akamai Edge DNS: sets of records by its zone management API v2, one set in a request."""
+"""Akamai Edge DNS: record sets through the zone management API v2, one set per request."""
 
 from __future__ import annotations
 

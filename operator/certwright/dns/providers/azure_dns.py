@@ -1,4 +1,4 @@
-"""Azure DNS: sets of records by the Azure Resource Manager, public or private, one set in a request."""
+"""Azure DNS: record sets through the Azure Resource Manager, public or private, one set per request."""
 
 from __future__ import annotations
 

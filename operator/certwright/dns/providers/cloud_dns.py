@@ -1,4 +1,4 @@
-"""Google Cloud DNS: sets of records by its API v1, all changes of a zone in one change, which is made as a whole."""
+"""Google Cloud DNS: record sets through API v1, all changes of a zone in one atomic change."""
 
 from __future__ import annotations
 

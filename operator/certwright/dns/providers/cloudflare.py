@@ -1,4 +1,4 @@
-"""Cloudflare: records by its API v4, all changes of a zone in one batch."""
+"""Cloudflare: records through API v4, all changes of a zone in one batch."""
 
 from __future__ import annotations
 

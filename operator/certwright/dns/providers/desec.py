@@ -1,4 +1,4 @@
-"""deSEC: sets of records by its API v1, all of a domain in one request."""
+"""deSEC: record sets through API v1, all of a domain in one request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""DigitalOcean: records by its API v2, one in a request."""
+"""DigitalOcean: records through API v2, one per request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gandi: sets of records by its LiveDNS API v5, one set in a request."""
+"""Gandi: record sets through the LiveDNS API v5, one set per request."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""GoDaddy: sets of records by its API v1, new values of a zone in one request."""
+"""GoDaddy: record sets through API v1, new values of a zone in one request."""
 
 from __future__ import annotations
 

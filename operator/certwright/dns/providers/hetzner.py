@@ -1,4 +1,4 @@
-"""Hetzner: sets of records by the Cloud API v1, which adds values to a set and removes them from it."""
+"""Hetzner: record sets through the Cloud API v1, which adds and removes single values."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A server of one's own that speaks the protocol `httpreq` of lego: one POST to add a value, one to remove it.
+"""The user's own server with lego's `httpreq` protocol: one POST to add a value, one to remove it.
 
-The protocol is described at https://go-acme.github.io/lego/dns/httpreq/. In its default mode the server is told the
-name and the value of a record; in the mode RAW the domain, the token and the key authorization, of which it makes both.
+The protocol is described at https://go-acme.github.io/lego/dns/httpreq/. In the default mode, the server receives
+the name and the value of a record; in RAW mode, it receives the domain, the token and the key authorization.
 """
 
 from __future__ import annotations

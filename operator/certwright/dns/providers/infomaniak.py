@@ -1,4 +1,4 @@
-"""Infomaniak: records by its API v2, one in a request.
+"""Infomaniak: records through API v2, one per request.
 
 Source: https://developer.infomaniak.com/docs/api
 """

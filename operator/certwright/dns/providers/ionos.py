@@ -1,4 +1,4 @@
-"""IONOS: records by its Developer DNS API, all new ones of a zone in one request, deletions one by one."""
+"""IONOS: records through the Developer DNS API, all new ones of a zone in one request, deletions one by one."""
 
 from __future__ import annotations
 

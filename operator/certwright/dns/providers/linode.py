@@ -1,4 +1,4 @@
-"""Linode (Akamai Cloud): records by its API v4, one in a request."""
+"""Linode (Akamai Cloud): records through API v4, one per request."""
 
 from __future__ import annotations
 

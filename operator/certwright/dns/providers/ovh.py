@@ -1,4 +1,4 @@
-"""OVHcloud: records by its API, one in a request; a zone serves its changes after a refresh."""
+"""OVHcloud: records through its API, one per request; a zone serves changes after a refresh."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""DNS providers of other packages, found by their entry points; `certwright.dns.plugin` says what they are.
+"""DNS providers from other packages, found by their entry points; see `certwright.dns.plugin`.
 
-A plugin is loaded when it is first used. Whatever it does, it holds up nothing but itself: it runs in threads of its
-own, each call has to end in time, and what it raises or returns is checked.
+A plugin is loaded when it is first used. It cannot block anything but itself: it runs in its own threads, each call has
+a time limit, and its results and exceptions are checked.
 """
 
 from __future__ import annotations

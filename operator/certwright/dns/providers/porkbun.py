@@ -1,4 +1,4 @@
-"""Porkbun: records by its API v3, one in a request; the keys go in the body of each."""
+"""Porkbun: records through API v3, one per request, with the keys in the body."""
 
 from __future__ import annotations
 

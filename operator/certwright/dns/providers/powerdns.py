@@ -1,7 +1,7 @@
-"""PowerDNS Authoritative Server, by its own HTTP API.
+"""PowerDNS Authoritative Server, through its HTTP API.
 
-From 4.9.12 and 5.0.2 on the server adds and removes single values (`EXTEND`, `PRUNE`), all of a request in one
-transaction. Earlier ones replace a whole set, so it is read before and after. Source: the OpenAPI description in its
+Since 4.9.12 and 5.0.2, the server can add and remove single values (`EXTEND`, `PRUNE`), in one transaction per request.
+Earlier versions replace the whole set, so it is read before and after. Source: the OpenAPI description in its
 repository, docs/http-api.
 """
 

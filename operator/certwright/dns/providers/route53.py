@@ -1,4 +1,4 @@
-"""Route 53: sets of records by its API 2013-04-01, compared and swapped in one batch for a zone."""
+"""Route 53: record sets through API 2013-04-01, with compare-and-swap, in one batch for a zone."""
 
 from __future__ import annotations
 

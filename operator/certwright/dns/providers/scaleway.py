@@ -1,4 +1,4 @@
-"""Scaleway: records by its Domains and DNS API v2beta1, all changes of a zone in one request.
+"""Scaleway: records through the Domains and DNS API v2beta1, all changes of a zone in one request.
 
 Source: https://www.scaleway.com/en/developers/api/domains-and-dns/
 """
