@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 import pytest
 
@@ -16,7 +17,6 @@ from certwright.http.trust import ClientCertificatePem, tls_failure
 from tests.fakes.tls import QUICK, Issued, answering, issue, serving
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
     from pathlib import Path
 
 PASSWORD: Final = "s3cr3t"
@@ -39,6 +39,32 @@ def pem_of(issued: Issued) -> ClientCertificatePem:
     return ClientCertificatePem(certificate.read_bytes(), key.read_bytes())
 
 
+Talk: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@asynccontextmanager
+async def listening(talk: Talk) -> AsyncIterator[str]:
+    """A server that talks so with each client; yields its URL, and leaves no connection behind."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        with suppress(OSError, asyncio.CancelledError):
+            await talk(reader, writer)
+        writer.close()
+        with suppress(OSError, asyncio.CancelledError):
+            await writer.wait_closed()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+        yield f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
+        listener.close()
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 @asynccontextmanager
 async def demanding(leaf: Issued, client_ca: Issued, version: ssl.TLSVersion) -> AsyncIterator[str]:
     """A server that requires a client certificate of one CA, says so by an alert, and does not hang up before it."""
@@ -47,34 +73,24 @@ async def demanding(leaf: Issued, client_ca: Issued, version: ssl.TLSVersion) ->
     context.maximum_version = version
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_verify_locations(cadata=client_ca.pem)
-    tasks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         tls = context.wrap_bio(incoming, outgoing, server_side=True)
         refused = False
-        with suppress(OSError, asyncio.CancelledError):
-            while data := await reader.read(65536):
-                incoming.write(data)
-                try:
-                    if not refused:
-                        tls.do_handshake()
-                except ssl.SSLWantReadError:
-                    pass
-                except ssl.SSLError:
-                    refused = True
-                writer.write(outgoing.read())
-        writer.close()
+        while data := await reader.read(65536):
+            incoming.write(data)
+            try:
+                if not refused:
+                    tls.do_handshake()
+            except ssl.SSLWantReadError:
+                pass
+            except ssl.SSLError:
+                refused = True
+            writer.write(outgoing.read())
 
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as listener:
-        yield f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
-        listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with listening(talk) as url:
+        yield url
 
 
 async def refusal(url: str, **settings: object) -> str:
@@ -107,20 +123,13 @@ class TestClientCertificates:
 
 
 async def test_a_port_that_does_not_speak_tls(root: Issued) -> None:
-    async with serving(answering(b""), None) as server:
+    async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
+        await reader.read()
 
-        async def hello(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await reader.read(1)
-            writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
-            await writer.drain()
-            await reader.read()
-            writer.close()
-
-        async with await asyncio.start_server(hello, "127.0.0.1", 0) as listener:
-            port = listener.sockets[0].getsockname()[1]
-            said = await refusal(f"https://127.0.0.1:{port}/", ca_bundle=root.pem)
-    assert said.endswith("it does not speak TLS at this port")
-    assert server.requests == []
+    async with listening(hello) as url:
+        assert (await refusal(url, ca_bundle=root.pem)).endswith("it does not speak TLS at this port")
 
 
 @pytest.mark.parametrize(
