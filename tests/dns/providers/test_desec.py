@@ -455,11 +455,3 @@ class TestDesec(Conformance):
         records = [TxtRecord("w0.example.com", "value"), TxtRecord("w1.example.com", "value")]
         await api.provider().present(records)
         assert [api.values(one.name) for one in records] == [["foreign", "value"]] * 2
-
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: DesecDouble) -> None:
-        provider = api.provider()
-        api.put("example.com", "v=spf1 -all")
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all", "value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all"]

@@ -183,13 +183,6 @@ class TestDigitalOcean(Conformance, AgreesWithLexicon):
         assert len(caught.value.names) == 50
         assert api.sent["all"] <= 6, "not asked for again by each record"
 
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: DigitalOceanDouble) -> None:
-        provider = api.provider()
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == []
-
     async def test_a_domain_that_vanished_is_told(self, api: DigitalOceanDouble) -> None:
         provider = api.provider()
         await provider.present(WILD)

@@ -299,14 +299,6 @@ class TestGandi(Conformance, AgreesWithLexicon):
         assert api.sent["all"] == 1203, "the domains, the records twice, and 400 times POST, GET, DELETE"
         assert max(sum(start <= at < start + 60 for at in api.sent_at) for start in api.sent_at) <= 502
 
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: GandiDouble) -> None:
-        provider = api.provider()
-        api.put("example.com", "v=spf1 -all")
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all", "value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all"]
-
 
 @pytest.mark.parametrize("text", ["", "my organization", "../domains", f"{ORGANIZATION[:-2]}&x", ORGANIZATION[:-1]])
 def test_a_sharing_id_is_the_id_of_an_organization(text: str) -> None:

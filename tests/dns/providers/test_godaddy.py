@@ -162,14 +162,6 @@ class TestGodaddy(Conformance, AgreesWithLexicon):
         assert len(api.sent_at) > 100
         assert max(sum(start <= at < start + 60 for at in api.sent_at) for start in api.sent_at) <= 60
 
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: GodaddyDouble) -> None:
-        provider = api.provider()
-        api.put("example.com", "v=spf1 -all")
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all", "value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all"]
-
 
 def test_half_a_credential_is_refused() -> None:
     with pytest.raises(InvalidCredential, match="a personal access token, or an API key and an API secret"):

@@ -286,11 +286,3 @@ class TestHetzner(Conformance, AgreesWithLexicon):
         api.zones.clear()
         with pytest.raises(ProviderRefused, match=r"HTTP 404, not_found.*the zone example\.com is gone"):
             await provider.clean_up(WILD)
-
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: HetznerDouble) -> None:
-        provider = api.provider()
-        api.put("example.com", "v=spf1 -all")
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all", "value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all"]

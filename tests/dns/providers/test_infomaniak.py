@@ -240,14 +240,6 @@ class TestInfomaniak(Conformance):
         with pytest.raises(ProviderRefused, match=r"HTTP 404, zone_does_not_exists.*example\.com is gone"):
             await provider.clean_up(WILD)
 
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: InfomaniakDouble) -> None:
-        provider = api.provider()
-        api.put("example.com", "v=spf1 -all")
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all", "value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["v=spf1 -all"]
-
     async def test_a_ttl_below_the_apis_least_becomes_that(self, api: InfomaniakDouble) -> None:
         await api.provider().present([TxtRecord(NAME, "value", ttl=1)])
         assert api.ttl(NAME) == 60

@@ -111,10 +111,3 @@ class TestLinode(Conformance, AgreesWithLexicon):
     async def test_the_usual_ttl_is_rounded_up_by_the_api(self, api: LinodeDouble) -> None:
         await api.provider().present([TxtRecord(NAME, "value")])
         assert api.ttl(NAME) == 120
-
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: LinodeDouble) -> None:
-        provider = api.provider()
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == []

@@ -129,13 +129,6 @@ class TestPorkbun(Conformance, AgreesWithLexicon):
             await provider.clean_up(WILD)
         assert SECRET not in str(caught.value)
 
-    async def test_a_record_at_the_name_of_the_zone_itself(self, api: PorkbunDouble) -> None:
-        provider = api.provider()
-        await provider.present([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == ["value"]
-        await provider.clean_up([TxtRecord("example.com", "value")])
-        assert api.values("example.com") == []
-
     async def test_the_usual_ttl_is_the_shortest_that_the_api_takes(self, api: PorkbunDouble) -> None:
         await api.provider().present([TxtRecord(NAME, "value")])
         assert api.ttl(NAME) == 600

@@ -145,6 +145,13 @@ class Conformance:
                 assert api.values("example.com") == ["site-verification", "v=spf1 -all"]
             assert api.values(NAME) == ["foreign"]
 
+    async def test_a_record_at_the_name_of_the_zone_itself_may_be_alone_there(self, api: Double) -> None:
+        provider = api.provider()
+        await provider.present([TxtRecord("example.com", "value")])
+        assert api.values("example.com") == ["value"]
+        await provider.clean_up([TxtRecord("example.com", "value")])
+        assert api.values("example.com") == []
+
     async def test_what_a_crash_left_is_presented_again_and_removed_by_another_process(self, api: Double) -> None:
         await api.provider().present(WILD[:1])
         await api.provider().present(WILD)
