@@ -15,21 +15,21 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
 SLOW_SECONDS: Final = 2.0
-"""A wait that takes longer than this holds no worker; a shorter one is not worth another look afterwards."""
+"""A wait longer than this gives up its worker; for a shorter one, that is not worth the effort."""
 SLOW_CA_SECONDS: Final = 5.0
-"""The same for a step that asks a CA: several requests, of which each takes its turn, and a CA that works takes longer
-than a name server."""
+"""The same for a step with requests to a CA: several, each of which waits for its turn, and a working CA is slower than
+a name server."""
 
 
 class Look:
-    """A look at an object.
+    """A reconciliation in progress.
 
     Args:
-        leave: Gives its worker back, and returns whether that was possible.
+        leave: Gives up its worker, and returns whether that was possible.
 
     Attributes:
-        is_aside: Whether it holds no worker any more: it should come to an end soon after its wait.
-        on_aside: Called when it has stepped aside.
+        is_aside: Whether it has given up its worker; then it should end soon after its wait.
+        on_aside: Called when it steps aside.
     """
 
     def __init__(self, leave: Callable[[], bool]) -> None:
@@ -38,22 +38,22 @@ class Look:
         self.on_aside: Callable[[], None] = lambda: None
 
     def step_aside(self) -> None:
-        """Give the worker back, if that is possible now."""
+        """Give up the worker, if that is possible now."""
         if not self.is_aside and self._leave():
             self.is_aside = True
             self.on_aside()
 
 
 LOOK: Final[ContextVar[Look | None]] = ContextVar("LOOK", default=None)
-"""The look that the present task belongs to; tasks that it starts belong to it as well."""
+"""The reconciliation that the current task belongs to; tasks that it starts belong to it as well."""
 
 
 @asynccontextmanager
 async def aside_if_slow(after: float | None = None) -> AsyncIterator[None]:
-    """Step aside if what is inside takes long. Nothing happens outside of a look.
+    """Step aside if the block takes long. Has no effect outside of a reconciliation.
 
     Args:
-        after: Seconds from which on it does; None for `SLOW_SECONDS`.
+        after: After how many seconds to step aside; None for `SLOW_SECONDS`.
     """
     look, seconds = LOOK.get(), SLOW_SECONDS if after is None else after
     if look is None:
@@ -77,11 +77,11 @@ async def aside_if_slow(after: float | None = None) -> AsyncIterator[None]:
 
 @asynccontextmanager
 async def time_limit(seconds: float, *, aside: float) -> AsyncIterator[asyncio.Timeout]:
-    """Interrupt what is inside when it takes too long: `asyncio.timeout`.
+    """Interrupt the block when it takes too long: `asyncio.timeout`.
 
     Args:
-        seconds: How long it may take.
-        aside: The same for a look that steps aside meanwhile, as it keeps nobody waiting.
+        seconds: The time limit.
+        aside: The time limit if the reconciliation steps aside, as it then delays nothing else.
     """
     look, begun = LOOK.get(), asyncio.get_running_loop().time()
     async with asyncio.timeout(seconds) as limit:
@@ -96,6 +96,6 @@ async def time_limit(seconds: float, *, aside: float) -> AsyncIterator[asyncio.T
 
 
 def is_aside() -> bool:
-    """Whether the look that the present task belongs to holds no worker any more."""
+    """Return whether the reconciliation of the current task has given up its worker."""
     look = LOOK.get()
     return look is not None and look.is_aside

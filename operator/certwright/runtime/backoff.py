@@ -10,18 +10,18 @@ from typing import Final
 FIRST_SECONDS: Final = 2.0
 LONGEST_SECONDS: Final = 300.0
 CLOCK_TOLERANCE: Final = dt.timedelta(minutes=5)
-"""By how much the clocks of two replicas may differ without a wait that the other wrote being taken for nonsense."""
+"""How much the clocks of two replicas may differ before a wait written by the other one is ignored."""
 
 
 @dataclass(frozen=True)
 class Backoff:
-    """Transient failures in a row of one kind of work, and the pause after the last of them.
+    """Consecutive transient failures of one kind of work, and the pause after the last one.
 
     Attributes:
-        failures: How many there were; 0 after a success.
-        not_before: No further try before this time; None if one may be made at once.
-        reported: Reason and message of the last failure, which is no news when it comes again.
-        since: When the last failure was. If the clock is before that it was set back, and the pause means nothing.
+        failures: The number of failures; 0 after a success.
+        not_before: The earliest time of the next attempt; None for immediately.
+        reported: Reason and message of the last failure, so that it is not reported twice.
+        since: The time of the last failure. If it is in the future, the clock was set back, and the pause is void.
     """
 
     failures: int = 0
@@ -35,27 +35,27 @@ class Backoff:
         """Return the back-off after one more failure.
 
         Args:
-            now: The present time.
-            not_before: What the other side asked for; the later of this and our own pause holds.
+            now: The current time.
+            not_before: The time that the server asked for; the later of this and our own pause applies.
             reported: Reason and message of the failure.
         """
         failures = self.failures + 1
         return Backoff(failures, max(now + pause_after(failures), not_before or now), reported, now)
 
     def pause(self, now: dt.datetime) -> dt.datetime | None:
-        """Return the time of the next try if it is yet to come, else None."""
+        """Return the time of the next attempt if it is in the future, otherwise None."""
         return wait_until(self.not_before, now, since=self.since)
 
 
 def wait_until(time: dt.datetime | None, now: dt.datetime, *, since: dt.datetime | None) -> dt.datetime | None:
-    """Return the end of a wait if it is yet to come, else None.
+    """Return the end of a wait if it is in the future, otherwise None.
 
-    A wait that begins in the future was written while the clock was wrong, or before it was set back: it is over.
+    A wait that began in the future was written while the clock was wrong, or before it was set back, so it is ignored.
 
     Args:
         time: The end of the wait; None if there is none.
-        now: The present time.
-        since: When the wait began; None if that is not known.
+        now: The current time.
+        since: When the wait began; None if unknown.
     """
     if time is None or time <= now or (since is not None and since - now > CLOCK_TOLERANCE):
         return None

@@ -16,20 +16,20 @@ logger = logging.getLogger(__name__)
 
 LOOK_SECONDS: Final = 5.0
 NOTICED_SECONDS: Final = 2.0
-"""A difference that is worth planning everything again; a clock that is slewed reaches it after a while, too."""
+"""The difference at which everything is reconciled; a slewed clock also reaches it after a while."""
 
 
 class ClockWatch:
     """Compares the wall clock with the clock that timers run on.
 
-    A renewal is due at a time of the wall clock and waited for on the monotonic one, which stands still while a machine
-    is suspended, and does not follow when the wall clock is set.
+    Renewals are due by the wall clock, but timers use the monotonic one, which stops while a machine is suspended and
+    does not follow when the wall clock is set.
 
     Args:
-        on_step: Called when they have come apart.
+        on_step: Called when the clocks diverge.
         wall: The wall clock, in seconds.
         timer: The clock of timers, in seconds.
-        boot: Seconds since boot, those in which the machine was suspended included; only for the words in the log.
+        boot: Seconds since boot, including suspended time; only for the log message.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class ClockWatch:
         self._ahead, self._suspended = self._differences()
 
     async def run(self) -> None:
-        """Look every few seconds until cancelled."""
+        """Compare the clocks every few seconds until cancelled."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             self.look()

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Key(NamedTuple):
-    """An object's kind, namespace ("" for one of the whole cluster) and name."""
+    """An object's kind, namespace ("" for cluster-scoped objects) and name."""
 
     kind: str
     namespace: str

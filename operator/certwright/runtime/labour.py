@@ -19,15 +19,15 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 Spent: TypeAlias = "Callable[[float], None]"
-"""Told the CPU seconds of each step or job, at its end."""
+"""Called with the CPU seconds of each step or job, at its end."""
 
 _SPENT: ContextVar[Spent | None] = ContextVar("_SPENT", default=None)
 
 
 async def metered(work: Coroutine[Any, Any, T], spent: Spent) -> T:
-    """Do some work; tell what each of its steps takes, those of the tasks that it creates and its jobs included.
+    """Run some work, and report the CPU time of each step, including those of tasks that it creates, and of its jobs.
 
-    For the tasks, the loop needs `make_task` as its factory.
+    To include tasks, the loop needs `make_task` as its task factory.
     """
     token = _SPENT.set(spent)
     try:
@@ -37,9 +37,9 @@ async def metered(work: Coroutine[Any, Any, T], spent: Spent) -> T:
 
 
 async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-    """Call a function in a thread, as `asyncio.to_thread` does; what it takes counts for the work it is for.
+    """Call a function in a thread, like `asyncio.to_thread`, and count its CPU time for the current work.
 
-    Only for what holds Python's lock: making an RSA key, which does not, may take its time.
+    Only for functions that hold the GIL; generating an RSA key does not, so it may take long.
     """
     spent = _SPENT.get()
     if spent is None:
@@ -58,7 +58,7 @@ async def in_thread(function: Callable[P, T], /, *args: P.args, **kwargs: P.kwar
 def make_task(
     loop: asyncio.AbstractEventLoop, work: Coroutine[Any, Any, T] | Generator[Any, None, T], **options: Any
 ) -> asyncio.Task[T]:
-    """Create a task, for `loop.set_task_factory`: what it does counts for the work that created it."""
+    """Create a task whose steps count for the work that created it, for `loop.set_task_factory`."""
     spent = _SPENT.get()
     if spent is not None and isinstance(work, Coroutine):
         work = _Metered(work, spent)
@@ -70,7 +70,7 @@ class _Metered(Coroutine[Any, Any, T]):
 
     Args:
         work: The coroutine.
-        spent: Told of each step.
+        spent: Called after each step.
     """
 
     def __init__(self, work: Coroutine[Any, Any, T], spent: Spent) -> None:
@@ -78,7 +78,7 @@ class _Metered(Coroutine[Any, Any, T]):
         self._spent = spent
 
     def send(self, value: Any) -> Any:
-        """Take a step."""
+        """Run a step."""
         started = time.thread_time()
         try:
             return self._work.send(value)
@@ -86,7 +86,7 @@ class _Metered(Coroutine[Any, Any, T]):
             self._spent(time.thread_time() - started)
 
     def throw(self, *error: Any) -> Any:
-        """Take a step that begins with an exception."""
+        """Run a step that begins with an exception."""
         started = time.thread_time()
         try:
             return self._work.throw(*error)

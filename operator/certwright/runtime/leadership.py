@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 class NotLeading(asyncio.CancelledError):
     """The right to act has ended, or has not begun.
 
-    A kind of cancellation, because it is handled as one: nothing is retried, classified or written to a status; the
-    work in hand just ends, and whoever leads next takes it up from what is written down.
+    It is a kind of cancellation, because it is handled like one: nothing is retried, classified or written to a status.
+    The current work just ends, and the next leader resumes it from what is written down.
     """
 
 
 def boot_clock() -> float:
-    """Return seconds since boot, those in which the machine was suspended included where the system tells them.
+    """Return seconds since boot, including suspended time where the system supports that.
 
-    The monotonic clock of Linux stands still meanwhile; a laptop or a virtual machine that wakes up would believe in a
-    lease that ended long ago. (A hypervisor that stops a machine together with all of its clocks cannot be noticed.)
+    Linux's monotonic clock stops during a suspension, so a laptop or a virtual machine that wakes up would trust a
+    lease that ended long ago. (A hypervisor that stops a machine together with all its clocks cannot be detected.)
     """
     if hasattr(time, "CLOCK_BOOTTIME"):
         return time.clock_gettime(time.CLOCK_BOOTTIME)
@@ -31,16 +31,16 @@ def boot_clock() -> float:
 
 
 class Leadership:
-    """The right to act, until a time that every renewal of the lease moves on.
+    """The right to act until a given time, which every renewal of the lease extends.
 
-    It begins once and ends once: a process that lost it never gets it back, because it could not tell which of the work
-    in hand is from before.
+    It begins once and ends once: a process that lost it never gets it back, because it could not tell which of its work
+    predates the loss.
 
     Args:
-        clock: In seconds; `boot_clock` unless a test says otherwise.
+        clock: The clock, in seconds; `boot_clock` except in tests.
 
     Attributes:
-        begun: Set when it begins.
+        begun: Set when the leadership begins.
     """
 
     def __init__(self, *, clock: Callable[[], float] = boot_clock) -> None:
@@ -51,14 +51,14 @@ class Leadership:
 
     @classmethod
     def unlimited(cls) -> Leadership:
-        """Return one for an operator that runs alone: it has begun, and nothing ends it."""
+        """Return a leadership that has begun and never ends, for an operator without leader election."""
         leadership = cls()
         leadership.extend(math.inf)
         return leadership
 
     @property
     def left(self) -> float:
-        """Seconds until it ends unless it is extended; negative or 0 when it is over or has not begun."""
+        """Seconds until it ends; 0 or negative if it has ended or not begun."""
         return 0.0 if self._ended else self._until - self._clock()
 
     def holds(self) -> bool:
@@ -67,7 +67,7 @@ class Leadership:
 
     @property
     def is_limited(self) -> bool:
-        """Whether others may lead before or after."""
+        """Whether other processes may lead before or after."""
         return self._until != math.inf
 
     def check(self) -> None:
@@ -76,13 +76,13 @@ class Leadership:
             raise NotLeading
 
     def extend(self, until: float) -> bool:
-        """Begin, or move the end on.
+        """Begin, or extend the end.
 
         Args:
-            until: A time of the clock.
+            until: The new end, by the clock.
 
         Returns:
-            Whether that could be done: not if it is over already, or the time is past.
+            Whether that was possible: not if it has already ended, or the time has passed.
         """
         if self._ended or (self.begun.is_set() and not self.holds()) or until <= self._clock():
             return False
@@ -91,5 +91,5 @@ class Leadership:
         return True
 
     def end(self) -> None:
-        """End it for good."""
+        """End it permanently."""
         self._ended = True

@@ -20,25 +20,25 @@ K = TypeVar("K", bound="Hashable")
 logger = logging.getLogger(__name__)
 
 IMMEDIATE_SECONDS: Final = 1.0
-"""A next look that comes sooner than this is immediate: a timer rings a little early when the wall clock is slow."""
+"""A reconciliation that follows sooner than this is immediate; timers fire slightly early if the wall clock is slow."""
 MOST_IN_A_ROW: Final = 5
-"""So many immediate looks in a row change nothing that can be seen before the next one waits."""
+"""How many immediate reconciliations in a row may have no visible effect before the next one is delayed."""
 MOST_IN_WINDOW: Final = 60
-"""So many there may be in a window whatever they change: two looks may undo what the other did, for ever."""
+"""The limit in a time window even with effects, because two reconciliations may undo each other forever."""
 WINDOW_SECONDS: Final = 600.0
 MAX_KEYS: Final = 10_000
-"""So many keys with immediate looks are known at once; beyond it the one that asked longest ago is forgotten."""
+"""The maximum number of tracked keys; beyond that, the least recent one is dropped."""
 
 
 @dataclass
 class _Row:
-    """Immediate looks at one key.
+    """Immediate reconciliations of one key.
 
     Attributes:
-        looks: How many in a row, since something happened.
-        pauses: How many were made to wait in a row.
-        progress: What could be seen after the last of them.
-        times: When they were asked for, those of the window.
+        looks: How many in a row, since the last event.
+        pauses: How many in a row were delayed.
+        progress: The visible state after the last one.
+        times: When they were requested, within the window.
     """
 
     looks: int = 0
@@ -47,16 +47,16 @@ class _Row:
     times: deque[float] = field(default_factory=lambda: deque(maxlen=MOST_IN_WINDOW))
 
     def is_crowded(self, now: float) -> bool:
-        """Whether there were as many in the window as there may be."""
+        """Whether the limit of the window is reached."""
         return len(self.times) == MOST_IN_WINDOW and now - self.times[0] < WINDOW_SECONDS
 
 
 class LoopGuard(Generic[K]):
-    """Turns immediate looks at a key into pauses that grow from 2 s to 5 min, after a few in a row without effect.
+    """Delays immediate reconciliations of a key by 2 s, growing to 5 min, after a few in a row without effect.
 
     Args:
-        on_pause: Called with a key whose next look had to wait.
-        now: The clock, in seconds; that of the event loop unless a test says otherwise.
+        on_pause: Called with a key whose next reconciliation is delayed.
+        now: The clock, in seconds; that of the event loop except in tests.
     """
 
     def __init__(self, on_pause: Callable[[K], object], *, now: Callable[[], float] | None = None) -> None:
@@ -65,16 +65,16 @@ class LoopGuard(Generic[K]):
         self._rows: OrderedDict[K, _Row] = OrderedDict()
 
     def __len__(self) -> int:
-        """How many keys are known."""
+        """The number of tracked keys."""
         return len(self._rows)
 
     def seconds(self, key: K, result: Result, progress: Callable[[K], Hashable]) -> float | None:
-        """Return in how many seconds a key is to be looked at again; None if only an event brings it back.
+        """Return in how many seconds to reconcile a key again; None for only after an event.
 
         Args:
-            key: What was looked at.
-            result: What the look ended in.
-            progress: Returns what can be seen of the key's object; asked only after an immediate look.
+            key: The key.
+            result: The result of the reconciliation.
+            progress: Returns the visible state of the key's object; called only for immediate reconciliations.
         """
         seconds, now = result.seconds, self._now()
         if seconds is None or seconds >= IMMEDIATE_SECONDS:
@@ -95,11 +95,11 @@ class LoopGuard(Generic[K]):
         return self._pause(key, row, result)
 
     def happened(self, key: K) -> None:
-        """Note that something happened to a key's object, such as a change by its owner: looks have a reason again."""
+        """Note an event for a key's object, such as a change by its owner, which resets the count."""
         self._calm(key, self._now())
 
     def forget(self, key: K) -> None:
-        """Forget a key that is gone."""
+        """Drop a key that is gone."""
         self._rows.pop(key, None)
 
     def _calm(self, key: K, now: float) -> None:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable
 
 MAX_ASIDE: Final = 512
-"""Looks that hold no worker; each takes some memory."""
+"""The maximum number of reconciliations without a worker, because each takes some memory."""
 MAX_ASIDE_OF_NAMESPACE: Final = 256
 KEPT_ASIDE: Final = 128
-"""Of `MAX_ASIDE`, those for namespaces that have few: two tenants cannot have all."""
+"""The part of `MAX_ASIDE` reserved for namespaces that have few, so that two tenants cannot use all."""
 FEW_ASIDE: Final = 4
 
 K = TypeVar("K", bound="Hashable")
@@ -22,12 +22,12 @@ H = TypeVar("H", bound="Hashable")
 
 
 class Place(NamedTuple):
-    """Whose turn a key takes.
+    """Whose turn a key uses.
 
     Attributes:
         namespace: The tenant.
-        issuer: The issuer in it; a tenant's issuers take turns among themselves.
-        authority: The CA that a look may have to wait for, whoever asks; None if it is not known.
+        issuer: The issuer in it; a tenant's issuers take turns with each other.
+        authority: The CA that the reconciliation may have to wait for; None if unknown.
     """
 
     namespace: str
@@ -42,22 +42,22 @@ class _Waiting(NamedTuple, Generic[K]):
 
 
 class WorkQueue(Generic[K]):
-    """Keys that wait to be looked at.
+    """Keys that wait to be reconciled.
 
-    A key that is added again while it waits is still looked at once. A key that is added while a worker holds it is
-    looked at once more afterwards.
+    A key that is added again while it waits is reconciled once. A key that is added while a worker holds it is
+    reconciled once more afterwards.
 
-    Namespaces take turns, in each its issuers do, and the keys of an issuer come in the order they were added. Turns
-    alone do not help against looks that take long, so workers are kept free:
+    Namespaces take turns, then the issuers of a namespace, and the keys of an issuer keep the order in which they were
+    added. Turns alone do not help against slow reconciliations, so workers are reserved:
 
     - The last quarter of the workers is for namespaces that hold none.
-    - The eighth before is for issuers that hold none.
-    - One CA never has more than three quarters of the workers waiting for it, from whatever namespaces.
-    - A look that waits long for somebody outside steps aside: it holds its key, and no worker. There is room for a
-      number of them, the last quarter of it for namespaces that have few.
+    - The eighth before that is for issuers that hold none.
+    - At most three quarters of the workers may wait for the same CA, across all namespaces.
+    - A reconciliation that waits long for an external system steps aside: it keeps its key, but no worker. The number
+      of these is limited, and the last quarter of it is for namespaces that have few.
 
     Args:
-        place_of: Tells whose turn a key takes; asked when the key is added.
+        place_of: Returns whose turn a key uses; called when the key is added.
         workers: How many keys may be held at once.
         now: The clock, in seconds.
     """
@@ -84,7 +84,7 @@ class WorkQueue(Generic[K]):
         self._closed = False
 
     def __len__(self) -> int:
-        """How many keys wait, those to be looked at again included."""
+        """The number of waiting keys, including those to be reconciled again."""
         return len(self._queued) + len(self._again)
 
     @property
@@ -94,31 +94,31 @@ class WorkQueue(Generic[K]):
 
     @property
     def aside(self) -> int:
-        """How many keys are looked at without a worker."""
+        """How many keys are being reconciled without a worker."""
         return len(self._aside)
 
     @property
     def oldest_wait(self) -> float:
-        """Seconds that the oldest waiting key has waited since there are workers; 0 if none waits."""
+        """How many seconds the oldest key has waited while workers were available; 0 if none waits."""
         return self._longest_wait(self._waiting)
 
     @property
     def starved_wait(self) -> float:
-        """The same for the namespaces that hold no worker: no backlog of their own explains why they wait."""
+        """The same for namespaces that hold no worker, whose wait is not explained by their own backlog."""
         return self._longest_wait(namespace for namespace in self._waiting if not self._of_namespace[namespace])
 
     @property
     def longest_hold(self) -> float:
-        """Seconds since the key that is held longest was taken; 0 if none is held."""
+        """For how many seconds the longest-held key has been held; 0 if none is held."""
         now = self._now()
         return max((now - since for _, since in self._held.values()), default=0.0)
 
     def serve(self) -> None:
-        """Count the waits from now on: before, no worker was there for anything."""
+        """Start to count waits, because workers are available from now on."""
         self._served_since = self._now()
 
     def add(self, key: K) -> None:
-        """Ask for a look at this key."""
+        """Enqueue a key."""
         if self._closed or key in self._queued:
             return
         if key in self._held or key in self._aside:
@@ -143,7 +143,7 @@ class WorkQueue(Generic[K]):
         return None
 
     def done(self, key: K) -> None:
-        """Let go of a key that `take` returned."""
+        """Release a key that `take` returned."""
         place = self._aside.pop(key, None)
         if place is None:
             self._let_go_of_worker(key)
@@ -153,13 +153,13 @@ class WorkQueue(Generic[K]):
             self._again.remove(key)
             if not self._closed:
                 self._enqueue(key)
-        # Somebody's share has room again: a worker that found nothing it may take can go on.
+        # A share has room again, so a worker that found nothing it may take can continue.
         self._wake_worker()
 
     def step_aside(self, key: K) -> bool:
-        """Give back the worker of a key that `take` returned; return whether that is possible now.
+        """Give up the worker of a key that `take` returned; return whether that is possible now.
 
-        The key is held until `done` nonetheless. Another worker has to take the place of the one that goes on with it.
+        The key is still held until `done`. A new worker must replace the one that continues with it.
         """
         namespace = self._held[key][0].namespace
         left, having = MAX_ASIDE - len(self._aside), self._aside_of_namespace[namespace]
@@ -178,7 +178,7 @@ class WorkQueue(Generic[K]):
         return place
 
     def close(self) -> None:
-        """Wake every waiting worker with None; what waits is dropped (it is level-triggered: a start finds it)."""
+        """Wake every waiting worker with None. Waiting keys are dropped; after a restart they are enqueued again."""
         self._closed = True
         while self._idle:
             self._wake_worker()
@@ -206,7 +206,7 @@ class WorkQueue(Generic[K]):
                 if not self._may_take(keys[0].place):
                     continue
                 taken = keys.popleft()
-                # To the end: the other issuers of the namespace, and the other namespaces, come first now.
+                # Move to the end, so that the other issuers of the namespace and the other namespaces come first.
                 issuers.move_to_end(issuer)
                 self._waiting.move_to_end(namespace)
                 if not keys:

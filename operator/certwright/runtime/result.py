@@ -9,37 +9,37 @@ from typing import ClassVar, Final
 
 NOW: Final = dt.timedelta()
 LONGEST: Final = dt.timedelta(days=3650)
-"""As good as never; a number of seconds that no timedelta holds becomes this."""
+"""Practically never; replaces a number of seconds that is too large for a timedelta."""
 
 
 @dataclass(frozen=True)
 class Result:
-    """When a key is to be looked at again, besides the events that bring it back in any case.
+    """When to reconcile a key again, apart from events, which always do.
 
     Attributes:
-        after: How long until then, never negative; None if only an event brings it back.
-        said: Why, in a word or two for the log; no part of what makes two results equal.
+        after: How long until then, never negative; None for only after an event.
+        said: The reason, in a word or two for the log; not part of equality.
     """
 
     after: dt.timedelta | None = None
     said: str = field(default="", compare=False)
 
     ON_EVENT: ClassVar[Result]
-    """Only an event brings the key back."""
+    """Reconcile only after an event."""
 
     def __post_init__(self) -> None:
-        """Take a time that is past for now."""
+        """Replace a time in the past by now."""
         if self.after is not None and self.after < NOW:
             object.__setattr__(self, "after", NOW)
 
     @property
     def seconds(self) -> float | None:
-        """Seconds until then; None if only an event brings the key back."""
+        """Seconds until then; None for only after an event."""
         return None if self.after is None else self.after.total_seconds()
 
     @classmethod
     def again_in(cls, seconds: float) -> Result:
-        """Look again in so many seconds, at once if they are over.
+        """Reconcile again in this many seconds, immediately if negative.
 
         Raises:
             ValueError: It is not a number.
@@ -50,15 +50,15 @@ class Result:
 
     @classmethod
     def again_at(cls, time: dt.datetime, now: dt.datetime) -> Result:
-        """Look again at this time, at once if it is past."""
+        """Reconcile again at this time, immediately if it is in the past."""
         return cls(time - now)
 
     def no_later_than(self, limit: dt.timedelta) -> Result:
-        """Return this, or a look after `limit` if that comes first."""
+        """Return this result, or one after `limit` if that is sooner."""
         return self if self.after is not None and self.after <= limit else Result(limit, self.said)
 
     def saying(self, why: str) -> Result:
-        """Return this with what the log is to say of it."""
+        """Return this result with a reason for the log."""
         return replace(self, said=why)
 
 

@@ -14,11 +14,11 @@ K = TypeVar("K", bound="Hashable")
 
 
 class Scheduler(Generic[K]):
-    """Hands each key over when its time has come; a key has one time at most.
+    """Hands over each key at its time; a key has at most one time.
 
     Args:
-        due: Called with a key whose time has come.
-        now: The clock, in seconds; monotonic unless a test says otherwise.
+        due: Called with each key at its time.
+        now: The clock, in seconds; the monotonic one except in tests.
     """
 
     def __init__(self, due: Callable[[K], None], *, now: Callable[[], float] | None = None) -> None:
@@ -30,14 +30,14 @@ class Scheduler(Generic[K]):
         self._earlier = asyncio.Event()
 
     def __len__(self) -> int:
-        """How many keys have a time."""
+        """The number of scheduled keys."""
         return len(self._times)
 
     def at(self, key: K, seconds: float) -> None:
-        """Look at this key in so many seconds; replaces its former time.
+        """Schedule a key in this many seconds, replacing its former time.
 
         Raises:
-            ValueError: It is not a number: in the heap, it would hide what is due behind it.
+            ValueError: The time is not a number, which would break the order of the heap.
         """
         if math.isnan(seconds):
             raise ValueError(f"the time of {key} is not a number")
@@ -51,7 +51,7 @@ class Scheduler(Generic[K]):
             self._compact()
 
     def no_later(self, key: K, seconds: float) -> None:
-        """Look at this key in so many seconds, unless it comes earlier anyway."""
+        """Schedule a key in this many seconds, unless it is already scheduled earlier."""
         known = self._times.get(key)
         if known is None or known[0] > self._now() + seconds:
             self.at(key, seconds)
@@ -72,7 +72,7 @@ class Scheduler(Generic[K]):
                 continue
 
     def _hand_over(self) -> float | None:
-        """Hand over what is due; return the seconds until the next is, or None."""
+        """Hand over all keys that are due; return the seconds until the next one, or None."""
         while self._heap:
             time, sequence, key = self._heap[0]
             if self._times.get(key) != (time, sequence):

@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 TENANT: Final[ContextVar[str]] = ContextVar("TENANT", default="")
-"""On whose behalf the present task works: a namespace. Tasks that it starts work for the same."""
+"""The namespace on whose behalf the current task works; tasks that it starts inherit it."""
 
 SLOW_SECONDS: Final = 5.0
-"""A place that is held for longer is lent, where places are."""
+"""A place held longer than this can be lent, if places may be lent."""
 
 
 @dataclass
 class _Held:
-    """A place that somebody has."""
+    """A place in use."""
 
     tenant: str
     timer: asyncio.TimerHandle | None = None
@@ -29,12 +29,12 @@ class _Held:
 
 
 class Turns:
-    """Places for whoever waits, one tenant after another.
+    """Places that waiting tenants get in turn.
 
     Args:
-        places: How many there are.
-        kept: How many of them are only for tenants that have none.
-        lent: How many that are held for long are given to others meanwhile: so many more than `places` are in use then.
+        places: The number of places.
+        kept: How many of them are reserved for tenants that have none.
+        lent: How many long-held places may be lent to others, in addition to `places`.
     """
 
     def __init__(self, places: int, *, kept: int, lent: int = 0) -> None:
@@ -47,12 +47,12 @@ class Turns:
 
     @property
     def unused(self) -> bool:
-        """Whether nobody has a place or waits for one."""
+        """Whether no place is in use or waited for."""
         return not self._having and not self._waiting and not self._lent
 
     @asynccontextmanager
     async def place(self, tenant: str) -> AsyncIterator[None]:
-        """Wait for a place, and have it inside."""
+        """Wait for a place, and hold it during the block."""
         await self._take(tenant)
         held = _Held(tenant)
         held.timer = asyncio.get_running_loop().call_later(SLOW_SECONDS, self._lend, held) if self._may_lend else None
@@ -104,7 +104,7 @@ class Turns:
         self._serve()
 
     def _serve(self) -> None:
-        """Give every place that somebody waiting may have, one tenant after another."""
+        """Hand out all places that waiting tenants may have, one tenant after another."""
         while (tenant := next(filter(self._may_take, self._waiting), None)) is not None:
             turn = self._waiting[tenant].popleft()
             self._waiting.move_to_end(tenant)
