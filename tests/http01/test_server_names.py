@@ -132,6 +132,35 @@ async def test_a_status_that_claims_a_name_later_keeps_nobody_waiting(cluster: C
     assert cluster.presented() == OWNERS.key_authorization
 
 
+def test_a_tenant_with_thousands_of_names_is_neither_slow_nor_remembered_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Counted, as the time of a busy machine says nothing: each claim of a hundred names, beside 25,000 others."""
+    now, compared, excludes = [1000.0], [0], NameUse.excludes
+    names = ServerNames(monotonic=lambda: now[0])
+
+    def counted(mine: NameUse, other: NameUse) -> bool:
+        compared[0] += 1
+        return excludes(mine, other)
+
+    monkeypatch.setattr(NameUse, "excludes", counted)
+
+    def claim(number: int) -> None:
+        responses = [TlsAlpnResponse(f"n{one}.{number}.test", "t", "t.x") for one in range(100)]
+        assert names.claim(Owner("evil", "web", f"uid-{number}", {}), responses) == []
+
+    for number in range(250):
+        claim(number)
+    assert compared[0] == 0, "names of others are not gone through"
+    for number in range(250):
+        names.release(f"uid-{number}")
+    now[0] += LINGER_SECONDS
+    claim(1000)
+    names.release("uid-1000")
+    assert sum(map(len, names._uses.values())) == len(names._ending) == 100
+    assert list(names._hosts) == ["uid-1000"]
+
+
 def test_names_are_read_from_statuses() -> None:
     entries = (
         AuthorizationStatus(name=HOST, state="pending", presented=True, **response_fields(OWNERS)),

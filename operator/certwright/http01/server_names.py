@@ -8,6 +8,7 @@ surely taken up that its route is gone.
 from __future__ import annotations
 
 import time
+from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -21,6 +22,8 @@ LINGER_SECONDS: Final = 300.0
 """How long a Gateway may serve a route after its removal."""
 LEARNING_SECONDS: Final = 60.0
 """After its first claim a process looks for this long at what statuses say: an earlier process may have made routes."""
+LEARNING_PAUSE_SECONDS: Final = 15.0
+"""Between two looks at all statuses."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +67,14 @@ class ServerNames:
     ) -> None:
         self._in_statuses = in_statuses
         self._monotonic = monotonic
-        self._uses: dict[tuple[str, str], NameUse] = {}
+        self._uses: dict[str, dict[str, NameUse]] = {}
+        """By name, then by Certificate."""
+        self._hosts: dict[str, set[str]] = {}
+        """By Certificate."""
+        self._ending: deque[tuple[float, str]] = deque()
+        """When uses of names end, in that order."""
         self._learns_until: float | None = None
+        self._learns_next = 0.0
 
     def claim(self, owner: Owner, responses: Sequence[FileResponse]) -> list[str]:
         """Take names for a Certificate, all of them or none; return those that others have.
@@ -74,24 +83,47 @@ class ServerNames:
         `release` it.
         """
         now = self._monotonic()
-        self._uses = {key: use for key, use in self._uses.items() if use.until is None or use.until > now}
         self._learn(now)
         wanted = [NameUse.of(one, uid=owner.uid, namespace=owner.namespace) for one in responses]
-        taken = {mine.host for mine in wanted for use in self._uses.values() if use.excludes(mine)}
+        taken = {mine.host for mine in wanted if any(use.excludes(mine) for use in self._at(mine.host, now))}
         if not taken:
-            self._uses |= {(one.uid, one.host): one for one in wanted}
+            for one in wanted:
+                self._put(one)
         return sorted(taken)
 
     def release(self, uid: str) -> None:
         """Give up the names of a Certificate whose routes have been removed."""
-        until = self._monotonic() + LINGER_SECONDS
-        for key, use in self._uses.items():
-            if use.uid == uid and use.until is None:
-                self._uses[key] = replace(use, until=until)
+        now = self._monotonic()
+        for host in sorted(self._hosts.get(uid, ())):
+            use = self._uses[host][uid]
+            if use.until is None:
+                self._put(replace(use, until=now + LINGER_SECONDS))
+                self._ending.append((now + LINGER_SECONDS, host))
+        while self._ending and self._ending[0][0] <= now:
+            self._at(self._ending.popleft()[1], now)
+
+    def _at(self, host: str, now: float) -> list[NameUse]:
+        """Return the uses of a name that have not ended, and forget those that have."""
+        here = self._uses.get(host, {})
+        for uid in [uid for uid, use in here.items() if use.until is not None and use.until <= now]:
+            del here[uid]
+            self._hosts[uid].discard(host)
+            if not self._hosts[uid]:
+                del self._hosts[uid]
+        if not here:
+            self._uses.pop(host, None)
+        return list(here.values())
+
+    def _put(self, use: NameUse) -> None:
+        self._uses.setdefault(use.host, {})[use.uid] = use
+        self._hosts.setdefault(use.uid, set()).add(use.host)
 
     def _learn(self, now: float) -> None:
         if self._learns_until is None:
             self._learns_until = now + LEARNING_SECONDS
-        if now < self._learns_until:
-            for use in self._in_statuses():
-                self._uses.setdefault((use.uid, use.host), use)
+        if now >= self._learns_until or now < self._learns_next:
+            return
+        self._learns_next = now + LEARNING_PAUSE_SECONDS
+        for use in self._in_statuses():
+            if use.uid not in self._uses.get(use.host, {}):
+                self._put(use)

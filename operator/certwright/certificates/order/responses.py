@@ -200,9 +200,11 @@ def presented_responses(status: CertificateStatus) -> dict[str, ChallengeRespons
 def routed_names(certificates: Iterable[Certificate]) -> Iterator[NameUse]:
     """Yield the names of tls-alpn-01 that statuses name as in place, whoever wrote them."""
     for certificate in certificates:
-        if certificate.status.order is not None:
-            metadata = certificate.metadata
-            for response in presented_responses(certificate.status).values():
+        metadata, order = certificate.metadata, certificate.status.order
+        for entry in order.authorizations if order is not None else ():
+            # All Certificates are gone through at once: most have nothing of the kind.
+            if entry.presented and entry.resource is not None and entry.resource.url.startswith("tls:"):
+                response = response_of(entry)
                 if isinstance(response, TlsAlpnResponse):
                     yield NameUse.of(response, uid=metadata.uid, namespace=metadata.namespace or "")
 
