@@ -548,35 +548,52 @@ class CertificateReconciler:
                 rate_limited.failed(step, observation, self._tools.clock())
                 limits = observation.ready_issuer.limits
                 return observation, rate_limited.rest_until(wait.turn, observation, limits.orders)
-            except Exception as error:  # classified, shown in the status, logged if it is a defect of ours
-                rate_limited.failed(step, observation, self._tools.clock())
-                budgeted.count_failure(error, observation)
-                if isinstance(error, RateLimited):
-                    turn = rate_limited.refused(error, observation, self._tools.clock())
-                    if turn is not None:
-                        self._keep_account(observation)
-                        self._tools.metrics.failed("RateLimited")
-                        self._look_at_issuer(observation.issuer_key)
-                        self._alternatives_wanted(observation.issuer_key)
-                        return observation, turn
-                cause = _too_late(step, observation) if deadline.expired() else error
-                failure = classify(cause, self._tools.clock())
-                if isinstance(cause, Unauthorized) or is_about_the_signature(cause):
-                    failure = await _about_account(observation, failure)
-                elif isinstance(cause, RateLimited) and cause.action == "newOrder":
-                    failure = replace(failure, kind="attempt")  # its wait is kept in the status, for the next process
-                    observation = self._limited(observation, failure.not_before)
-                if not failure.expected:
-                    logger.exception("%s: unexpected error in %s", observation.certificate.display_name, step)
-                self._note_failure(step, observation, failure)
-                limited = observation.memory.limited
-                observation = self._keep(self._failed(observation, step, failure))
-                self._keep_account(observation)
-                if observation.issuer_key in limited:
-                    return observation, Sleep(self._tools.clock())  # and another issuer is chosen
+            except Exception as error:  # noqa: BLE001 - classified, shown, and logged if it is a defect of ours
+                observation, rest = await self._after_failure(step, observation, error, late=deadline.expired())
+                if rest is not None:
+                    return observation, rest
         name = observation.certificate.display_name
         logger.error("%s: did not settle after %d steps; the last was %s", name, MAX_STEPS, step)
         return observation, Sleep(self._tools.clock() + dt.timedelta(seconds=DEFECT_PAUSE_SECONDS))
+
+    async def _after_failure(
+        self, step: Act, observation: Observation, error: Exception, *, late: bool
+    ) -> tuple[Observation, Rest | None]:
+        """Take in why a step has failed; return what is known then, and how to rest if nothing else is to be done now.
+
+        Args:
+            step: Which has failed.
+            observation: As it left it.
+            error: Why.
+            late: Whether it had no time left.
+        """
+        now = self._tools.clock()
+        rate_limited.failed(step, observation, now)
+        budgeted.count_failure(error, observation)
+        if isinstance(error, RateLimited):
+            turn = rate_limited.refused(error, observation, now)
+            if turn is not None:
+                self._keep_account(observation)
+                self._tools.metrics.failed("RateLimited")
+                self._look_at_issuer(observation.issuer_key)
+                self._alternatives_wanted(observation.issuer_key)
+                return observation, turn
+        cause = _too_late(step, observation) if late else error
+        failure = classify(cause, now)
+        if isinstance(cause, Unauthorized) or is_about_the_signature(cause):
+            failure = await _about_account(observation, failure)
+        elif isinstance(cause, RateLimited) and cause.action == "newOrder":
+            failure = replace(failure, kind="attempt")  # its wait is kept in the status, for the next process
+            observation = self._limited(observation, failure.not_before)
+        if not failure.expected:
+            logger.error("%s: unexpected error in %s", observation.certificate.display_name, step, exc_info=error)
+        self._note_failure(step, observation, failure)
+        limited = observation.memory.limited
+        observation = self._keep(self._failed(observation, step, failure))
+        self._keep_account(observation)
+        if observation.issuer_key in limited:
+            return observation, Sleep(self._tools.clock())  # and another issuer is chosen
+        return observation, None
 
     def _planned(self, observation: Observation, generation: int) -> Step:
         """Return the next step for the spec of a generation.
