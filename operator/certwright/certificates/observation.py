@@ -62,17 +62,17 @@ _NOT_REHEARSED: Final = (
     "ordered_at",
     "not_replaced",
 )
-"""What a step of a rehearsal leaves as it is in the memory."""
+"""The fields of the memory that a step of a rehearsal does not change."""
 
 
 @dataclass(frozen=True)
 class Note:
-    """What to tell people about where things stand.
+    """What to report about the current state.
 
     Attributes:
         reason: One word, CamelCase.
-        message: For people.
-        under_way: Whether an issuance is going on; False for a failure or a wait for someone else.
+        message: The message for users.
+        under_way: Whether an issuance is in progress; False for a failure or a wait for something else.
     """
 
     reason: str
@@ -82,11 +82,11 @@ class Note:
 
 @dataclass(frozen=True)
 class UnwatchedSecret:
-    """What was found when a Secret that is not watched was last read.
+    """The result of the last read of a Secret that is not watched.
 
     Attributes:
         facts: The Secret, or None if there was none.
-        read_at: When.
+        read_at: When it was read.
     """
 
     facts: SecretFacts | None
@@ -99,21 +99,21 @@ class UnwatchedSecret:
 
 @dataclass(frozen=True)
 class Memory:
-    """What one pass over a Certificate remembers for the next; losing it costs nothing but time.
+    """What one reconciliation of a Certificate remembers for the next; losing it costs only time.
 
     Attributes:
         open_order: The order that this process is working on.
         presenters: Who presented the response for each name; kept so that the responses can be removed once the
             issuer is gone.
         note: The latest note.
-        issuing: The back-off of everything that issues.
-        ca_failures: How often in a row the CA failed on the order, see `ca_trouble`.
-        doubts: How often it gave an answer that would end the order; of one order, whatever went well in between.
-        orders_gone: How many orders in a row were of no use, without costing an attempt; the next one waits longer.
-        tried: What was asked for when an attempt last failed; None if this process has seen none fail.
-        cleaning_up: The back-off of everything that cleans up (records, order, finalizer, metadata of the Secret):
-            neither waits for the other's failures.
-        generation: The generation of the spec that the back-off and the note are about.
+        issuing: The back-off of issuing.
+        ca_failures: How often in a row the CA failed on the order; see `ca_trouble`.
+        doubts: How often the CA gave an answer that would end this order, regardless of successes in between.
+        orders_gone: How many orders in a row were useless without costing an attempt; the next one waits longer.
+        tried: What was requested when an attempt last failed; None if none has failed in this process.
+        cleaning_up: The back-off of cleaning up (records, order, finalizer, metadata of the Secret), independent of
+            that of issuing.
+        generation: The generation of the spec that the back-off and the note refer to.
         saved_at: When the status was last written.
         caught_up: Whether the object is known to be no older than this process's right to act.
         unwatched: The Secret, if it is not watched.
@@ -242,19 +242,19 @@ class Memory:
 
 @dataclass(frozen=True)
 class Observation:
-    """One Certificate and everything around it. Nothing in it is ever edited: a step returns another one.
+    """A Certificate and everything around it. It is never modified: a step returns a new one.
 
     Attributes:
         certificate: The object, as last seen or written.
-        identifiers: What the certificate is to be for, see `requested_identifiers`.
-        status: The draft of its status: as last seen, with what this pass has added.
+        identifiers: The domains and addresses to request; see `requested_identifiers`.
+        status: The draft of its status: the last seen one, with the changes of this reconciliation.
         secret: The Secret it names, or None if there is none; see `with_secret`.
         renewal: When the certificate in the Secret is to be renewed, and why; None if there is none.
         issuer_view: The state of its issuer.
         issuer: The issuer, if it is ready.
         request: What would be ordered; None while the issuer is not ready.
-        other_owner: Name of the Certificate that has the better claim to the Secret, or None.
-        memory: What is kept between passes.
+        other_owner: Name of the Certificate with the better claim to the Secret, or None.
+        memory: What is kept between reconciliations.
         policy: What its namespace may request from the issuer; None for everything.
         given: Where the chains are from that the issuer's CA has given; none if that is not known.
         seen_at: The time of the observation; None if it does not matter.
@@ -522,9 +522,9 @@ class Observation:
 
 
 def changed(known: _Known, **changes: Any) -> _Known:
-    """Return a copy with fields changed, like `dataclasses.replace`, in a tenth of its time; itself if none differs.
+    """Return a copy with changed fields, like `dataclasses.replace` in a tenth of the time; itself if none differs.
 
-    An issuance makes two hundred of them. Neither class derives anything from its fields, so nothing has to be called.
+    An issuance creates two hundred copies. Neither class derives anything from its fields, so no initializer is needed.
 
     Raises:
         TypeError: There is no field of that name.

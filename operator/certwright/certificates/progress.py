@@ -11,20 +11,20 @@ if TYPE_CHECKING:
     from certwright.resources import CertificateStatus, OrderStatus
 
 OURS: Final = "this process"
-"""The voucher for an order that this process placed."""
+"""The voucher of an order that this process placed."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What must not be taken from the status while this process lives, by the names of the status's fields.
+    """What this process knows better than the status; attributes have the names of the status's fields.
 
     Attributes:
         order: The order, if there is one.
-        failed_attempts: How many attempts in a row failed.
-        last_failure_time: When the last one did.
-        next_attempt_time: Before which there is none.
-        recent_orders: When orders were placed lately.
-        voucher: Who says so: `OURS`, or the thumbprint of the account key that sealed the order.
+        failed_attempts: The number of consecutive failed attempts.
+        last_failure_time: When the last one failed.
+        next_attempt_time: The earliest time of the next one.
+        recent_orders: When recent orders were placed.
+        voucher: The source: `OURS`, or the thumbprint of the account key that sealed the order.
     """
 
     order: OrderStatus | None
@@ -36,7 +36,7 @@ class Progress:
 
     @classmethod
     def of(cls, status: CertificateStatus, voucher: str) -> Progress | None:
-        """Return what is to be remembered of a draft; None if there is nothing."""
+        """Return what to remember of a draft; None if there is nothing."""
         if status.order is None and not status.failed_attempts and not status.recent_orders:
             return None
         return cls(

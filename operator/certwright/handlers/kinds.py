@@ -27,24 +27,24 @@ class WatchedKind(Generic[T]):
     """The declaration of a kind.
 
     Attributes:
-        resource: What is watched.
-        parse: Makes what is kept of an object; raises `InvalidResource` if it cannot be worked with.
-        wakes: Which keys to look at when an object came or changed, and when it is gone; called with its key, with what
-            was known of it and with what is known now, each None if there is nothing.
+        resource: The watched resource.
+        parse: Converts an object into the form to keep; raises `InvalidResource` if it is invalid.
+        wakes: Returns the keys to enqueue when an object is added, changed or removed; called with its key, its
+            previous form and its current form, each None if there is none.
         store: Where objects are kept.
-        reconcile: Looks at an object; None for a kind that is watched only for what it wakes.
-        keeps: Whether an object is of any use at present. Of one that is not, nothing is parsed and nothing is kept.
-        parses_in_thread: Whether parsing takes so long that the loop must not wait for it.
-        place: Whose turn a key takes; that of its namespace by default.
-        progress: Returns what can be seen of an object that a look moves on: nothing by default. While that stays the
-            same, a look that asks for another one at once has no effect.
-        on_gone: Called with the key and UID of an object that is gone, once the store does not have it any more.
-        on_invalid: Called in place of `reconcile` for an object that `parse` refuses.
-        invalid: Where those are kept.
-        wants: Whether an object is of any interest, as its metadata shows; only for kinds of others.
-        is_foreign: Whether others define it. It is then watched by a list-watch of our own, which tells only what is
-            wanted, and no mark of ours is ever written to its status.
-        is_whole: Whether a list-watch of our own has to bring more than metadata.
+        reconcile: Reconciles an object; None for a kind that is watched only to enqueue other keys.
+        keeps: Whether an object is currently needed. Others are neither parsed nor kept.
+        parses_in_thread: Whether parsing takes so long that it must not block the event loop.
+        place: Whose turn a key uses; that of its namespace by default.
+        progress: Returns the visible state that a reconciliation advances; nothing by default. While it stays the same,
+            a reconciliation that asks to run again immediately has had no effect.
+        on_gone: Called with the key and UID of a removed object, after its removal from the store.
+        on_invalid: Called instead of `reconcile` for an object that `parse` refuses.
+        invalid: Where refused objects are kept.
+        wants: Whether an object is relevant, judged by its metadata; only for kinds of others.
+        is_foreign: Whether others define the kind. Then our own list-watch watches it, which reports only wanted
+            objects, and we never mark its status.
+        is_whole: Whether our own list-watch needs whole objects, not only metadata.
         is_namespaced: Whether its objects are in namespaces.
     """
 
@@ -66,12 +66,12 @@ class WatchedKind(Generic[T]):
     is_namespaced: bool = True
 
     def knows(self, key: Key) -> bool:
-        """Whether there is an object of this name, one that cannot be worked with included."""
+        """Whether there is an object with this name, even an invalid one."""
         place = (key.namespace, key.name)
         return self.store.get(*place) is not None or self.invalid.get(*place) is not None
 
     def keys(self) -> set[Key]:
-        """Return the keys of what is known, what cannot be worked with included."""
+        """Return the keys of all known objects, including invalid ones."""
         return {Key(self.resource.key_kind, *name) for store in (self.store, self.invalid) for name in store.names()}
 
     def generation(self, key: Key) -> int:
@@ -84,7 +84,7 @@ class WatchedKind(Generic[T]):
         return 0 if metadata is None else int(metadata.generation)
 
     def unlisted(self, namespace: str | None, uids: Collection[str], version: int) -> list[dict[str, Any]]:
-        """Return the metadata of what is known and not in a complete list; see `Store.unlisted`."""
+        """Return the metadata of known objects that are not in a complete list; see `Store.unlisted`."""
         gone = self.store.unlisted(namespace, uids, version)
         names = {self.resource.key(metadata) for metadata in gone}
         refused = self.invalid.unlisted(namespace, uids, version)
@@ -92,7 +92,7 @@ class WatchedKind(Generic[T]):
 
 
 class Kinds:
-    """The kinds that are watched, each registered once."""
+    """The watched kinds, each registered once."""
 
     def __init__(self) -> None:
         self._kinds: dict[str, WatchedKind[Any]] = {}
@@ -101,7 +101,7 @@ class Kinds:
         """Add a kind.
 
         Raises:
-            ValueError: One of its name is there.
+            ValueError: A kind with this name is already registered.
         """
         name = kind.resource.key_kind
         if name in self._kinds:
@@ -117,10 +117,10 @@ class Kinds:
 
     @property
     def resources(self) -> list[Resource]:
-        """What kopf watches, in the order of registration."""
+        """The resources that kopf watches, in the order of registration."""
         return [kind.resource for kind in self if not kind.is_foreign]
 
     @property
     def foreign(self) -> list[WatchedKind[Any]]:
-        """What our own list-watches watch."""
+        """The kinds that our own list-watches watch."""
         return [kind for kind in self if kind.is_foreign]

@@ -38,26 +38,26 @@ logger = logging.getLogger(__name__)
 DELETED: Final = "DELETED"
 WORKERS: Final = 32
 STARVED_SECONDS: Final = 60.0
-"""A namespace that no worker has time for in so long is starved, and the operator not ready."""
+"""A namespace without a worker for this long is starved, and the operator is not ready."""
 TOLD_SECONDS: Final = 10.0
-"""A wait in the queue that is worth telling."""
+"""The wait in the queue from which on it is reported."""
 
 
 class Manager:
-    """Everything between the watches and the reconcilers; what kinds there are is registered.
+    """Everything between the watches and the reconcilers of the registered kinds.
 
     Args:
-        workers: How many objects are looked at at once.
-        recorder: Posts Events while the workers work.
-        metrics: Counts looks, shows the queue.
+        workers: How many objects are reconciled at the same time.
+        recorder: Posts Events while the workers run.
+        metrics: Counts reconciliations, and shows the queue.
         leadership: Whether this process may act.
-        quarantine: What is left alone.
+        quarantine: The objects to leave alone.
 
     Attributes:
-        kinds: What is watched. Register every kind before the watches begin.
-        queue: What is to be looked at.
-        scheduler: What is to be looked at later.
-        on_rewind: Called when the API server's versions went back.
+        kinds: The watched kinds. Register all of them before the watches start.
+        queue: The keys to reconcile now.
+        scheduler: The keys to reconcile later.
+        on_rewind: Called when the API server's versions went backwards.
     """
 
     def __init__(
@@ -92,10 +92,10 @@ class Manager:
 
     @property
     def trouble(self) -> str | None:
-        """What keeps the workers from their work, for the user; None if nothing does.
+        """A message about what blocks the workers, or None.
 
-        A backlog of one namespace is no trouble: it gets its turns. One that gets none in a minute says that all
-        workers are stuck, or that there are too few of them.
+        The backlog of a namespace is not a problem, because namespaces take turns. A namespace that gets no turn in a
+        minute shows that all workers are stuck, or that there are too few.
         """
         starved = self.queue.starved_wait
         if starved < STARVED_SECONDS:
@@ -107,7 +107,7 @@ class Manager:
 
     @property
     def notice(self) -> str | None:
-        """What is worth telling of the queue although all is well; None if nothing is."""
+        """A message about a long queue that is not a problem, or None."""
         oldest = self.queue.oldest_wait
         if oldest < TOLD_SECONDS:
             return None
@@ -134,26 +134,26 @@ class Manager:
             self.queue.add(key)
 
     def wake_in_turn(self, turns: Iterable[tuple[Key, float]]) -> None:
-        """Look at keys in so many seconds each, or when they come anyway if that is earlier."""
+        """Schedule keys after the given seconds each, unless they are already scheduled earlier."""
         for key, seconds in turns:
             self.scheduler.no_later(key, seconds)
 
     def wake_all(self) -> None:
-        """Queue everything that is known: their times are planned again."""
+        """Enqueue all known objects, so that their times are computed again."""
         for kind in self.kinds:
             if kind.reconcile is not None:
                 self.wake(*kind.keys())
 
     def wants(self, resource: Resource, body: Mapping[str, Any]) -> bool:
-        """Whether an object is of any interest."""
+        """Whether an object is relevant."""
         return self.kinds[resource.key_kind].wants(body)
 
     async def take_event(self, resource: Resource, event: str | None, body: Mapping[str, Any]) -> None:
-        """Take in news about an object.
+        """Process an event about an object.
 
         Args:
-            resource: Of what it is.
-            event: ``ADDED``, ``MODIFIED``, ``DELETED``, or None for what was there when the watch began.
+            resource: The resource of the object.
+            event: ``ADDED``, ``MODIFIED``, ``DELETED``, or None for an object that existed when the watch started.
             body: The object.
         """
         kind, metadata = self.kinds[resource.key_kind], body["metadata"]
@@ -172,7 +172,7 @@ class Manager:
         try:
             parsed = await self._parse(kind, key, body)
         except InvalidResource as error:
-            # What was known of it before stays, so that it keeps its claims.
+            # The previous form stays, so that the object keeps its claims.
             if kind.invalid.put(metadata, InvalidObject.of(body, error)):
                 self._wake_for_news(key)
             return
@@ -186,9 +186,9 @@ class Manager:
             self._wake_for_news(*kind.wakes(key, before, parsed))
 
     async def take_list(self, resource: Resource, namespace: str | None, uids: Collection[str], version: int) -> None:
-        """Take in a complete list: what it no longer has was deleted while it was not watched.
+        """Process a complete list: known objects that are not in it were deleted while they were not watched.
 
-        kopf lists anew after its watch has expired, and tells only of what is there.
+        kopf lists again after its watch has expired, and reports only existing objects.
 
         Args:
             resource: What is listed.
@@ -207,7 +207,7 @@ class Manager:
         return max(kind.store.latest(namespace), kind.invalid.latest(namespace))
 
     def take_rewind(self, resource: Resource, namespace: str | None) -> None:
-        """Take in that the API server's versions went back: what is listed now counts, whatever is known."""
+        """Handle that the API server's versions went backwards: what is listed now replaces what is known."""
         kind = self.kinds[resource.key_kind]
         kind.store.rewind(namespace)
         kind.invalid.rewind(namespace)
@@ -237,7 +237,7 @@ class Manager:
                 return Result.ON_EVENT
             return Result.ON_EVENT if kind.reconcile is None else await kind.reconcile(key)
         except InvalidResource as error:
-            # Read past the watch, which will bring it as well.
+            # Read directly; the watch will also deliver it.
             logger.warning("%s", error)
             return Result.ON_EVENT
         except KubeError as error:
@@ -265,7 +265,7 @@ class Manager:
         return await metered(in_thread(kind.parse, body), self.quarantine.meter(kind.resource, key))
 
     async def _look(self, key: Key) -> Result:
-        """Look at an object, unless it held up everything before."""
+        """Reconcile an object, unless it is in quarantine."""
         kind = self.kinds[key.kind]
         until = self.quarantine.until(key, kind.generation(key))
         if until is not None:
@@ -273,7 +273,7 @@ class Manager:
         return await metered(self._reconcile(key), self.quarantine.meter(kind.resource, key))
 
     def _wake_for_news(self, *keys: Key) -> None:
-        """Queue keys because something has happened, so a look at each has a reason."""
+        """Enqueue keys because of an event, which also resets the loop guard."""
         for key in keys:
             self._guard.happened(key)
             self.queue.add(key)

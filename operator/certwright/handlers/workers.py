@@ -29,25 +29,25 @@ logger = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 10.0
 LONGEST_LOOK_SECONDS: Final = 300.0
-"""The last resort: reconcilers have deadlines of their own, which say in a condition what took so long."""
+"""The last resort: reconcilers have their own deadlines, and report in a condition what took so long."""
 LONGEST_REST_SECONDS: Final = 24 * 3600.0
-"""Everything is looked at once a day, whatever its time of the next look was computed from."""
+"""Everything is reconciled at least once a day, whatever its next time is."""
 DRAIN_SECONDS: Final = 20.0
 
 
 class Workers:
-    """Take keys from the queue, look at each, and give the scheduler the time of its next look.
+    """Take keys from the queue, reconcile each, and schedule its next reconciliation.
 
     Args:
-        number: How many objects are looked at at once.
-        look: Looks at one; returns when to look again.
-        queue: Where keys come from. It fills while another process leads, so everything known is in it at take-over.
-        scheduler: Where they wait for their time.
+        number: How many objects are reconciled at the same time.
+        look: Reconciles an object; returns when to do so again.
+        queue: The source of keys. It fills while another process leads, so it contains everything at a takeover.
+        scheduler: Where keys wait for their time.
         recorder: Its poster runs while the workers do.
-        metrics: Counts looks.
+        metrics: Counts reconciliations.
         leadership: Whether this process may act.
-        seconds_until: Returns how long to wait after a look; by default as long as its result says.
-        clock: Looks for steps of the wall clock while the workers work.
+        seconds_until: Returns how long to wait after a reconciliation; by default as long as its result says.
+        clock: Detects steps of the wall clock while the workers run.
     """
 
     def __init__(
@@ -79,14 +79,14 @@ class Workers:
         self._aborted = False
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Wait until this process leads; then work until told to stop, and let what is under way come to a safe point.
+        """Wait until this process leads; then work until `stop` is set, and bring current work to a safe point.
 
         Args:
-            stop: Set it to stop.
+            stop: Set this to stop.
 
         Raises:
-            OperatorFailed: A worker, the scheduler or the poster of Events ended unexpectedly: a defect, after which
-                some objects would not be looked at any more.
+            OperatorFailed: A worker, the scheduler or the Event poster ended unexpectedly. It is a defect, after which
+                some objects would never be reconciled again.
         """
         told = asyncio.create_task(stop.wait(), name="stop")
         begun = asyncio.create_task(self._leadership.begun.wait(), name="begun")
@@ -100,7 +100,7 @@ class Workers:
                 await self._recorder.drain()
 
     def abort(self) -> None:
-        """End everything at once: no drain, no last words. Called from the loop itself, so that no task runs on."""
+        """Cancel everything immediately, without draining. Called from the loop itself, so that no task continues."""
         self._aborted = True
         for task in (*self._workers, *self._helpers):
             task.cancel()
@@ -121,7 +121,7 @@ class Workers:
         finally:
             ended.cancel()
         if self._aborted or not self._leadership.holds():
-            # Those who ask for it before they act may notice the end first.
+            # Code that checks the leadership before it acts may notice the end first.
             return
         for task in (*self._workers, *self._helpers):
             if task.done():
@@ -145,7 +145,7 @@ class Workers:
         self._begin(self._workers, self._work(), f"worker-{next(self._numbers)}")
 
     def _step_aside(self, key: Key) -> bool:
-        """Have another worker in place of the one that looks at this key, which ends after its look."""
+        """Start a new worker to replace the one of this key, which ends after its reconciliation."""
         if self._aborted or not self._queue.step_aside(key):
             return False
         self._begin_worker()
@@ -175,7 +175,7 @@ class Workers:
             async with asyncio.timeout(LONGEST_LOOK_SECONDS) as deadline:
                 return await self._look(key)
         except Exception:
-            # The reconcilers classify what they expect; what comes through is a defect, and must end no worker.
+            # Reconcilers classify expected exceptions; any other is a defect, and must not end the worker.
             if deadline.expired():
                 logger.error("%s: interrupted after %g s; retrying", key, LONGEST_LOOK_SECONDS)  # noqa: TRY400 - no defect
             else:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _REMEMBERED = 4096
-"""Objects that are gone: late news about them comes within seconds."""
+"""How many removed objects are remembered; late events about them arrive within seconds."""
 
 
 class _Known(NamedTuple, Generic[T]):
@@ -23,13 +23,13 @@ class _Known(NamedTuple, Generic[T]):
 class Store(Generic[T]):
     """Latest known objects of one kind by (namespace, name), newest resourceVersion wins.
 
-    The operator puts the answers of its own writes in as well, so it never acts on a status older than what it wrote,
+    The operator also stores the responses of its own writes, so it never acts on a status older than what it wrote,
     however late the watch is. (resourceVersions of one resource are comparable decimal numbers: KEP-5504.)
 
     Args:
-        indexes: What else objects are looked up by: for each name, the value that an object has.
-        multiple: The same where an object may have several values.
-        on_change: Told of what was known before and what is known now, None for nothing, at each change.
+        indexes: Additional indexes: for each name, a function that returns the value of an object.
+        multiple: The same for indexes in which an object may have several values.
+        on_change: Called at each change with the previous and the current object, each None if there is none.
     """
 
     def __init__(
@@ -47,11 +47,11 @@ class Store(Generic[T]):
         self._gone: dict[str, int] = {}
 
     def listen(self, listener: Callable[[T | None, T | None], object]) -> None:
-        """Tell one more of each change, by our own writes as well as by the watch; see `on_change`."""
+        """Add a listener for changes, by our own writes as well as by the watch; see `on_change`."""
         self._listeners.append(listener)
 
     def put(self, metadata: Mapping[str, Any], parsed: T) -> bool:
-        """Keep an object unless a newer one is known; tell whether it was kept."""
+        """Store an object unless a newer one is known; return whether it was stored."""
         key = _key(metadata)
         version, uid = int(metadata["resourceVersion"]), metadata.get("uid", "")
         known = self._objects.get(key)
@@ -65,9 +65,9 @@ class Store(Generic[T]):
         return True
 
     def remove(self, metadata: Mapping[str, Any]) -> None:
-        """Forget an object that is gone or no longer watched; news about it from before that are ignored from now on.
+        """Remove an object that is gone or no longer watched, and ignore older events about it from now on.
 
-        Newer ones are not: an object that lost the label it was watched by may get it back.
+        Newer events count, because an object that lost its label may get it back.
         """
         version = int(metadata["resourceVersion"])
         self._gone[metadata.get("uid", "")] = version
@@ -81,7 +81,7 @@ class Store(Generic[T]):
             self._tell(known, None)
 
     def drop(self, namespace: str | None, name: str) -> None:
-        """Drop what is known of an object that is there, but of no use. Any news about it may bring it back."""
+        """Drop an object that exists but is not needed. Any event about it may bring it back."""
         key = (namespace or "", name)
         self._unlink(key)
         self._tell(self._objects.pop(key, None), None)
@@ -92,7 +92,7 @@ class Store(Generic[T]):
         return max(max(known, default=-1), max(self._gone.values(), default=-1))
 
     def rewind(self, namespace: str | None) -> None:
-        """Take any version from now on, of a namespace or of all: the API server's versions went back."""
+        """Accept any version from now on, in a namespace or in all, as the API server's versions went backwards."""
         self._gone.clear()
         for key, known in self._objects.items():
             if namespace in (None, key[0]):

@@ -19,12 +19,12 @@ class Act(ABC):
     """A step that does something.
 
     Attributes:
-        cleans_up: Whether its failures have the back-off of cleaning up instead of that of issuing.
+        cleans_up: Whether its failures use the back-off of cleaning up instead of that of issuing.
         asks_ca: Whether it sends requests to the CA, which may have asked to wait.
-        uses_order: Whether it relies on what was read of the order before: its URLs, its challenges.
-        needs_latest: Whether a new leader must read the Certificate again before it takes the step.
-        is_about_request: Whether it keeps the record of a person's request, which has a back-off of its own.
-        is_revoking: Whether it is about a revocation, which has one, too: neither waits for the other, nor for issuing.
+        uses_order: Whether it relies on what was read of the order before: its URLs and challenges.
+        needs_latest: Whether a new leader must read the Certificate again before this step.
+        is_about_request: Whether it updates the record of a request, which has a separate back-off.
+        is_revoking: Whether it is about a revocation, which also has a separate back-off.
     """
 
     cleans_up: ClassVar[bool] = False
@@ -36,15 +36,15 @@ class Act(ABC):
 
     @abstractmethod
     def run(self, observation: Observation, tools: Tools) -> AsyncIterator[Observation]:
-        """Do it.
+        """Carry out the step.
 
         Args:
-            observation: What is known.
-            tools: What it is done with.
+            observation: The current observation.
+            tools: The collaborators.
 
         Yields:
-            What is known after each part of the step that has gone well. If a later part raises, the last one holds:
-            yield before anything that may fail whatever must not be lost with it.
+            The new observation after each part that succeeded. If a later part raises, the last one stays valid, so
+            yield everything that must not be lost before anything that may fail.
 
         Raises:
             Exception: The step failed; see `certwright.failures.classify`.
@@ -52,20 +52,20 @@ class Act(ABC):
 
 
 class Rest:
-    """A step after which nothing more is to be done now.
+    """A step that ends the reconciliation, because there is nothing more to do now.
 
     Attributes:
-        is_silent: Whether the status is left as it is.
+        is_silent: Whether the status stays unchanged.
     """
 
     is_silent: ClassVar[bool] = False
 
     def rest(self, observation: Observation, tools: Tools) -> Observation:  # noqa: ARG002 - others need them
-        """Return the observation with a note of where things stand, and record an Event if that is news."""
+        """Return the observation with a note of the current state, and record an Event if it is new."""
         return observation
 
     def next_look(self, observation: Observation, now: dt.datetime) -> Result:  # noqa: ARG002 - others need them
-        """Tell when the Certificate is to be looked at again."""
+        """Return when to reconcile the Certificate again."""
         return Result.ON_EVENT
 
 
