@@ -416,6 +416,10 @@ async def test_a_load_balancer_that_does_not_come_or_is_elsewhere_is_told(monkey
         "points there"
     )
     looks.seen = "a validation certificate for another challenge at 192.0.2.1"
+    objects.policies = [{"metadata": {"name": "deny"}, "spec": {"podSelector": {}}}]
+    made = presenter(objects)  # with a pod, which is not there yet
+    monkeypatch.setattr(made, "_self_check", looks)
+    monkeypatch.setattr(made, "_monotonic", itertools.count(9000, 100).__next__)
     [seen] = await made.check([ONE])
     assert "another order for the same domain is answered" in seen.describe()
 

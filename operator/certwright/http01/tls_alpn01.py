@@ -155,12 +155,15 @@ class TlsAlpn01Presenter(Http01Presenter):
     async def _route_trouble(self, names: Sequence[str]) -> str:
         return await tls_route_trouble(self._objects, self._owner, names, self._settings.route)
 
-    async def _controller_trouble(self, names: Sequence[str], missing: Sequence[HttpSighting]) -> str:  # noqa: ARG002 - as for http-01
-        if any(OTHER_CHALLENGE in one.seen for one in missing):
+    async def _diagnose(self, files: Sequence[FileResponse], missing: Sequence[HttpSighting]) -> str:
+        if any(OTHER_CHALLENGE in one.seen for one in missing):  # whatever else may be wrong
             return (
                 "another order for the same domain is answered, and a connection can only lead to one: this one is "
                 "when that has ended"
             )
+        return await super()._diagnose(files, missing)
+
+    async def _controller_trouble(self, names: Sequence[str], missing: Sequence[HttpSighting]) -> str:  # noqa: ARG002 - as for http-01
         return load_balancer_trouble(self._made_service) if isinstance(self._settings.route, OwnService) else ""
 
 
