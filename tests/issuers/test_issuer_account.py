@@ -543,6 +543,21 @@ async def test_a_client_certificate_that_cannot_be_used_says_why_and_quotes_noth
     assert "PRIVATE" not in json.dumps(bench.status())
 
 
+@pytest.mark.parametrize(
+    "password", [b"\xe9t\xe9-secret", "secret".encode("utf-16"), b"secret\nsecret", b"\r\n", b"\0"]
+)
+async def test_a_proxy_password_that_is_no_line_of_text_is_told_before_the_proxy_refuses_it(
+    bench: Bench, password: bytes
+) -> None:
+    bench.cluster.put_secret("shop", "proxy", {"username": b"user", "password": password})
+    bench.write(proxy={"url": "http://proxy.test:3128", "credentialsSecretRef": {"name": "proxy"}})
+    await bench.reconciler.reconcile(CA)
+    assert bench.ready() == ("False", "CredentialsMissing")
+    assert "The entry password of Secret shop/proxy is not one line of text" in message(bench)
+    assert "secret" not in message(bench).replace("Secret", "")
+    assert bench.ca.requests == []
+
+
 async def test_a_proxy_password_is_never_shown(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.cluster.put_secret("shop", "proxy", {"username": b"user", "password": b"s3cr3t"})
     bench.write(proxy={"url": "http://proxy.test:3128", "credentialsSecretRef": {"name": "proxy"}})

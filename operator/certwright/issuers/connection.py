@@ -58,14 +58,31 @@ async def _proxy(proxy: CaProxy, secrets: SecretReader) -> str:
     if proxy.credentials_secret_ref is None:
         return proxy.url
     name, where = proxy.credentials_secret_ref.name, "spec.acme.proxy.credentialsSecretRef"
+    place = f"Secret {secrets.namespace}"
     user, password = [
-        (await secrets.entry(name, entry, where=where, what=f"{what} for the proxy"))
-        .decode("utf-8", "replace")
-        .strip("\r\n")
+        _line(await secrets.entry(name, entry, where=where, what=f"{what} for the proxy"), f"{place}/{name}", entry)
         for entry, what in (("username", "user name"), ("password", "password"))
     ]
     parts = urlsplit(proxy.url)
     return f"{parts.scheme}://{quote(user, safe='')}:{quote(password, safe='')}@{parts.netloc}"
+
+
+def _line(content: bytes, secret: str, entry: str) -> str:
+    """Return a user name or password; a line end at its end does not count.
+
+    Raises:
+        IssuanceError: It is no line of text. Sent as it is, it would be refused as a wrong one.
+    """
+    try:
+        text = content.decode("utf-8").strip("\r\n")
+    except UnicodeDecodeError:
+        text = ""
+    if text and all(character >= " " for character in text):
+        return text
+    raise IssuanceError(
+        "CredentialsMissing",
+        f"The entry {entry} of {secret} is not one line of text in UTF-8. Put the {entry} for the proxy there.",
+    )
 
 
 def _timeouts(timeouts: CaTimeouts) -> Timeouts:
