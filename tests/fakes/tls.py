@@ -24,6 +24,7 @@ QUICK = Timeouts(connect=20, read=20, total=30)
 OK = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 2\r\n\r\n{}"
 
 Handler: TypeAlias = Callable[[bytes, asyncio.StreamWriter], Awaitable[None]]
+Talk: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,35 @@ class Server:
 
 
 @asynccontextmanager
+async def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    """A server that talks so with each client; yields its port, and leaves no connection behind."""
+    talks: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError):
+            await talk(reader, writer)
+        writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # Known from the first moment: the server may end before the task begins.
+        talks[asyncio.create_task(serve(reader, writer))] = writer
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield listener.sockets[0].getsockname()[1]
+    finally:
+        listener.close()
+        for task in talks:
+            task.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
+        for writer in talks.values():
+            writer.transport.abort()
+            with suppress(OSError):
+                await writer.wait_closed()
+        await listener.wait_closed()
+
+
+@asynccontextmanager
 async def serving(handler: Handler, identity: Issued | None, client_ca: Issued | None = None) -> AsyncIterator[Server]:
     context: ssl.SSLContext | None = None
     if identity is not None:
@@ -97,40 +127,24 @@ async def serving(handler: Handler, identity: Issued | None, client_ca: Issued |
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(cadata=client_ca.pem)
     server = Server(0)
-    tasks: set[asyncio.Task[None]] = set()
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = next(
-                    (
-                        int(line.split(b":")[1])
-                        for line in head.lower().split(b"\r\n")
-                        if line.startswith(b"content-length")
-                    ),
-                    0,
-                )
-                server.requests.append(head + await reader.readexactly(length))
-                await handler(server.requests[-1], writer)
-                await writer.drain()
-        writer.close()
-        with suppress(OSError):
-            await writer.wait_closed()
+        while True:
+            head = await reader.readuntil(b"\r\n\r\n")
+            length = next(
+                (
+                    int(line.split(b":")[1])
+                    for line in head.lower().split(b"\r\n")
+                    if line.startswith(b"content-length")
+                ),
+                0,
+            )
+            server.requests.append(head + await reader.readexactly(length))
+            await handler(server.requests[-1], writer)
+            await writer.drain()
 
-    listener = await asyncio.start_server(talk, "127.0.0.1", 0, ssl=context)
-    server.port = listener.sockets[0].getsockname()[1]
-    try:
+    async with listening(talk, context) as server.port:
         yield server
-    finally:
-        listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await listener.wait_closed()
 
 
 def answering(content: bytes) -> Handler:
@@ -143,27 +157,19 @@ def answering(content: bytes) -> Handler:
 @asynccontextmanager
 async def tunnelling(asked: list[bytes], behind: Server) -> AsyncIterator[int]:
     """An HTTP proxy whose every tunnel ends at one server; yields its port."""
-    tasks: set[asyncio.Task[None]] = set()
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while data := await reader.read(65536):
             writer.write(data)
 
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
         asked.append(await reader.readuntil(b"\r\n\r\n"))
         onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", behind.port)
         writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-        with suppress(OSError, asyncio.CancelledError):
+        try:
             await asyncio.gather(pipe(reader, onward_writer), pipe(onward_reader, writer))
-        for end in (writer, onward_writer):
-            end.close()
+        finally:
+            onward_writer.close()
 
-    async with await asyncio.start_server(talk, "127.0.0.1", 0) as listener:
-        yield listener.sockets[0].getsockname()[1]
-        listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with listening(talk) as port:
+        yield port

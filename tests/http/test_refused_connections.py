@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 import base64
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, TypeAlias
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Final
 
 import pytest
 
 from certwright.http.errors import ConnectionFailed, InvalidProxy
 from certwright.http.transport import HttpxTransport
 from certwright.http.trust import ClientCertificatePem, tls_failure
-from tests.fakes.tls import QUICK, Issued, answering, issue, serving
+from tests.fakes.tls import QUICK, Issued, answering, issue, listening, serving
 
 if TYPE_CHECKING:
+    import asyncio
+    from collections.abc import AsyncIterator
     from pathlib import Path
 
 PASSWORD: Final = "s3cr3t"
@@ -37,32 +37,6 @@ def leaf(tmp_path: Path, root: Issued) -> Issued:
 def pem_of(issued: Issued) -> ClientCertificatePem:
     certificate, key = issued.files
     return ClientCertificatePem(certificate.read_bytes(), key.read_bytes())
-
-
-Talk: TypeAlias = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
-
-
-@asynccontextmanager
-async def listening(talk: Talk) -> AsyncIterator[str]:
-    """A server that talks so with each client; yields its URL, and leaves no connection behind."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        with suppress(OSError, asyncio.CancelledError):
-            await talk(reader, writer)
-        writer.close()
-        with suppress(OSError, asyncio.CancelledError):
-            await writer.wait_closed()
-
-    async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
-        yield f"https://127.0.0.1:{listener.sockets[0].getsockname()[1]}/"
-        listener.close()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
 
 
 @asynccontextmanager
@@ -89,8 +63,8 @@ async def demanding(leaf: Issued, client_ca: Issued, version: ssl.TLSVersion) ->
                 refused = True
             writer.write(outgoing.read())
 
-    async with listening(talk) as url:
-        yield url
+    async with listening(talk) as port:
+        yield f"https://127.0.0.1:{port}/"
 
 
 async def refusal(url: str, **settings: object) -> str:
@@ -128,8 +102,9 @@ async def test_a_port_that_does_not_speak_tls(root: Issued) -> None:
         writer.write(b"SSH-2.0-OpenSSH_9.9\r\n")
         await reader.read()
 
-    async with listening(hello) as url:
-        assert (await refusal(url, ca_bundle=root.pem)).endswith("it does not speak TLS at this port")
+    async with listening(hello) as port:
+        said = await refusal(f"https://127.0.0.1:{port}/", ca_bundle=root.pem)
+    assert said.endswith("it does not speak TLS at this port")
 
 
 @pytest.mark.parametrize(

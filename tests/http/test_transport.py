@@ -23,7 +23,7 @@ from certwright.http.errors import (
 )
 from certwright.http.transport import HttpxTransport, Timeouts
 from certwright.http.trust import ClientCertificate, ClientCertificatePem
-from tests.fakes.tls import OK, QUICK, Issued, answering, issue, serving, tunnelling
+from tests.fakes.tls import OK, QUICK, Issued, answering, issue, listening, serving, tunnelling
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -367,17 +367,13 @@ class TestBounds:
                 await transport.request("GET", server.url, headers={}, max_bytes=100_000)
 
     async def test_a_port_that_never_shakes_hands_times_out(self, root: Issued) -> None:
-        async def mute(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-            await asyncio.sleep(1)
-            writer.close()
+        async def mute(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+            await asyncio.Event().wait()
 
-        listener = await asyncio.start_server(mute, "127.0.0.1", 0)
-        port = listener.sockets[0].getsockname()[1]
         timeouts = Timeouts(connect=0.2, read=20, total=60)
-        async with listener, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
+        async with listening(mute) as port, HttpxTransport(ca_bundle=root.pem, timeout=timeouts) as transport:
             with pytest.raises(TimedOut, match="did not accept a connection in time"):
                 await transport.request("GET", f"https://localhost:{port}", headers={}, max_bytes=100)
-            await asyncio.sleep(1)
 
     @pytest.mark.parametrize("end", ["breaks off", "stops"])
     async def test_an_error_page_without_its_end_does_not_hide_the_status(
