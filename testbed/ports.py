@@ -24,8 +24,6 @@ BLOCK = 200
 ATTEMPTS = 200
 
 _random = random.SystemRandom()
-# Names without files, which the kernel releases when the process ends, however it ends.
-_claims: list[socket.socket] = []
 
 
 def is_free(port: int) -> bool:
@@ -54,7 +52,8 @@ def claim_block() -> list[int]:
         except OSError:
             claim.close()
             continue
-        _claims.append(claim)
+        # A name without a file, which the kernel releases when the process ends, however it ends.
+        claim.detach()
         ports = list(range(first, first + BLOCK))
         _random.shuffle(ports)
         return ports
