@@ -49,6 +49,7 @@ NeedReason = Literal[
     "IssuerChanged",
     "NotFromIssuer",
     "Revoked",
+    "KeyCompromised",
     "ToBeRevoked",
     "Renewal",
     "Rehearsal",

@@ -56,6 +56,10 @@ class CountedCluster:
         return call
 
 
+async def _no_server(_key: Key) -> None:
+    """There is no CA behind the issuers but the fake client."""
+
+
 class Bench:
     """The reconciler and everything around it, with a clock that only sleeping moves."""
 
@@ -74,6 +78,7 @@ class Bench:
         self.rival: Rival | None = None
         self.leadership = Leadership.unlimited()
         self.loads = 0
+        self.server_of: Any = _no_server
         self.issuer_spec: dict[str, Any] = {}
         self.ready()
         self.restart()
@@ -125,6 +130,7 @@ class Bench:
             leadership=self.leadership,
             on_written=self.certificates.put,
             on_secret_written=self.take_secret,
+            server_of=self.server_of,
         )
         self.reconciler = CertificateReconciler(
             tools=tools,

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import datetime as dt
+import json
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
-from certwright.acme import dns01_value
+from certwright.acme import AccountKey, dns01_value
 from certwright.certificates.orphans import named_records
 from certwright.challenges.response import RecordResponse
 from certwright.dns import Propagation, ZoneNotFound
+from certwright.issuers.left_records import LeftRecord
 from certwright.issuers.record_sweep import RecordSweep
 from certwright.metrics import Metrics
 from certwright.resources import Issuer
@@ -21,10 +25,9 @@ from tests.fakes.solvers import FakeDns
 from .bench import CA, WEB, Bench
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from certwright.acme import Challenge
-    from certwright.issuers.left_records import LeftRecord
     from certwright.kube.events import Subject
     from certwright.runtime.key import Key
     from tests.fakes.operator import Body, Build, FakeKubeApi
@@ -360,6 +363,65 @@ async def test_an_issuer_that_was_created_anew_removes_nothing_that_an_earlier_p
     await bench.work(10)
     assert bench.dns.ours == {ours}
     assert bench.reasons == ["OrphanedRecordGivenUp"]
+
+
+def name_another(entry: Body, theirs: str) -> None:
+    entry["value"] = theirs
+
+
+def take_the_seal_off(entry: Body, theirs: str) -> None:
+    name_another(entry, theirs)
+    del entry["seal"]
+
+
+def seal_with_another_key(entry: Body, theirs: str) -> None:
+    name_another(entry, theirs)
+    entry["seal"] = replace(LeftRecord.parse(entry), account_key=AccountKey.generate()).seal
+
+
+def name_another_certificate(entry: Body, _theirs: str) -> None:
+    entry["certificate"]["uid"] = "uid-of-another"
+
+
+@pytest.mark.parametrize("change", [name_another, take_the_seal_off, seal_with_another_key, name_another_certificate])
+async def test_an_entry_that_something_else_has_written_removes_nothing(
+    bench: SweptBench, change: Callable[[Body, str], None]
+) -> None:
+    """The value of another ACME client, which the DNS shows to everybody, looks as ours does."""
+    bench.dns.hidden = True
+    await bench.work(2)
+    [ours] = bench.dns.ours
+    theirs = replace(ours, value="t" * 43, key_authorization=None)
+    bench.dns.records.add(theirs)
+    [(place, found)] = listed(bench).items()
+    entries = json.loads(base64.b64decode(found["data"]["records.json"]))["records"]
+    for entry in entries:
+        change(entry, theirs.value)
+    data = {"records.json": base64.b64encode(json.dumps({"records": entries}).encode()).decode()}
+    bench.cluster.secrets.put({**found, "data": data})
+    assert place[0] == "certwright"
+    bench.cluster.gone = True
+    bench.die()
+    await bench.work(15)
+    assert theirs in bench.dns.records
+    assert bench.dns.removed == []
+    assert bench.reasons == ["OrphanedRecordGivenUp"]
+    assert "is not as the operator wrote it" in bench.told[0][1]
+    assert not len(bench.left)
+
+
+async def test_a_rotation_of_the_account_key_leaves_the_list_good(bench: SweptBench) -> None:
+    bench.dns.hidden = True
+    await bench.work(2)
+    issuer = bench.registry.ready(CA)
+    assert issuer is not None
+    former, bench.ca.key = bench.ca.key, AccountKey.generate()
+    bench.registry.set_ready(issuer.__class__(**{**vars(issuer), "former_key": former}))
+    bench.cluster.gone = True
+    bench.die()
+    await bench.work(15)
+    assert bench.dns.records == {FOREIGN}
+    assert bench.reasons == ["OrphanedRecordFound", "OrphanedRecordRemoved"]
 
 
 @pytest.mark.parametrize("is_left", [True, False])

@@ -237,6 +237,57 @@ async def test_removing_the_request_withdraws_it(bench: Bench) -> None:
     assert (bench.dns.records, bench.finalizers, bench.status.order) == (set(), [], None)
 
 
+async def test_a_withdrawn_request_says_that_its_order_is_given_up_at_the_ca(bench: Bench) -> None:
+    await bench.run(60)
+    before = facts_of(bench.cluster)
+    bench.dns.hidden = True
+    ask(bench)
+    await bench.run(20)
+    withdraw(bench)
+    bench.dns.hidden = False
+    await bench.run(600)
+    assert "The order that was placed at the CA is given up" in last(bench).message
+    assert facts_of(bench.cluster).leaf == before.leaf
+    assert len(bench.ca.orders) == 2
+
+
+async def test_a_withdrawn_request_leaves_an_order_that_is_needed_anyway(bench: Bench) -> None:
+    await bench.run(60)
+    bench.dns.hidden = True
+    ask(bench, spec={"dnsNames": ["b.example.test"]})
+    await bench.run(20)
+    withdraw(bench, dnsNames=["b.example.test"])
+    await bench.run(20)
+    assert "The order at the CA goes on" in last(bench).message
+    bench.dns.hidden = False
+    await bench.run(600)
+    assert len(bench.ca.orders) == 2
+    assert bench.condition().status == "True"
+
+
+async def test_a_request_that_is_withdrawn_too_late_is_on_record_as_done(bench: Bench) -> None:
+    """The certificate was stored, and its record not written yet, when the request was removed."""
+    await bench.run(60)
+    bench.cluster.body["status"]["requests"] = [
+        {"id": "r-1", "action": "Renew", "state": "Running", "fromRevision": 0, "startedTime": bench.now.isoformat()}
+    ]
+    bench.restart()
+    await bench.run(60)
+    assert (last(bench).state, "revision 1" in last(bench).message) == ("Succeeded", True)
+    assert len(bench.ca.orders) == 1
+
+
+@pytest.mark.parametrize("before", [True, False])
+async def test_a_request_that_is_cancelled_before_it_begins_costs_nothing(bench: Bench, *, before: bool) -> None:
+    await bench.run(60)
+    ask(bench, notBefore=(bench.now + dt.timedelta(hours=1)).isoformat())
+    if not before:
+        await bench.run(600)
+    withdraw(bench)
+    await bench.run(2 * 3600)
+    assert (len(bench.ca.orders), bench.status.requests) == (1, ())
+
+
 async def test_a_newer_request_takes_the_place_of_one_that_runs_and_shares_its_order(bench: Bench) -> None:
     await bench.run(60)
     bench.dns.hidden = True

@@ -16,6 +16,7 @@ from certwright.certificates.secret.annotations import ROLLED_BACK_ANNOTATION, R
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.kube.errors import Invalid
 from certwright.pki import parse_chain, private_key_to_pem
+from certwright.pki.keys import certified_key_digest
 from certwright.resources import ISSUER_NAME_ANNOTATION, READY, RequestStatus, RevocationStatus
 from tests.fakes.killing import DyingCluster, Killed
 from tests.fakes.operator import KEY, NOW, FakeKubeApi, encoded
@@ -300,6 +301,24 @@ async def test_a_revision_with_a_compromised_key_is_not_put_back_though_it_is_an
     await bench.run(60)
     assert last(bench).state == "Refused"
     assert "thers have its private key" in last(bench).message
+
+
+async def test_a_revision_whose_key_was_reported_for_another_certificate_is_not_put_back(
+    bench: Bench, kube_api: FakeKubeApi, build: Build
+) -> None:
+    chains = await with_revisions(bench, kube_api, 2)
+    bad = certified_key_digest(parse_chain(chains[0]).leaf)
+    metadata = {"name": "api", "uid": "uid-api", "resourceVersion": "900"}
+    other = build.certificate(metadata=metadata, secretName="api-tls")
+    content = other.model_dump(mode="json", by_alias=True, exclude_none=True)
+    bench.certificates.put({**content, "status": {"compromisedKeys": [bad]}})
+    ask(bench, revision=1)
+    await bench.run(600)
+    assert (last(bench).state, chain(kube_api)) == ("Refused", chains[1])
+    assert "thers have its private key" in last(bench).message
+    delete_secret(bench, kube_api)
+    await bench.run(600)
+    assert chain(kube_api) == chains[1], "a lost Secret does not get it either"
 
 
 def spoil(secret: Body) -> None:

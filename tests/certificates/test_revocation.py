@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
@@ -13,6 +14,7 @@ from certwright.certificates.revocations import PICKED_UP_AFTER, REASONS
 from certwright.certificates.secret.annotations import CONTENT_DIGEST_ANNOTATION, content_digest
 from certwright.certificates.secret.facts import SecretFacts
 from certwright.http01 import presenter as presenter_module
+from certwright.issuers.registry import IssuerRegistry
 from certwright.pki import generate_private_key, private_key_to_pem
 from certwright.resources import FINALIZER, RevocationReasonName, RevocationStatus
 from tests.certificates.bench import CA, Bench
@@ -376,6 +378,23 @@ async def test_a_hold_is_refused_as_nothing_could_lift_it(bench: Bench, ca: Revo
     assert len(bench.ca.orders) == 1
 
 
+async def test_a_compromise_that_is_withdrawn_leaves_the_key_on_record(bench: Bench, ca: Revoking) -> None:
+    await bench.run(60)
+    bad = SecretFacts.of(secret(bench)).key_digest
+    ca.refusals = [acme.ServiceUnavailable("out of service", url=PLACE, status=503) for _ in range(9)]
+    bench.dns.hidden = True
+    ask(bench, "keyCompromise")
+    await bench.run(20)
+    write(bench)
+    bench.dns.hidden = False
+    await bench.run(HOUR)
+    assert bench.status.requests[-1].state == "Failed"
+    assert "stays on record as compromised" in bench.status.requests[-1].message
+    assert bench.status.compromised_keys == (bad,)
+    assert SecretFacts.of(secret(bench)).key_digest != bad
+    assert ca.revoked == []
+
+
 async def test_a_withdrawn_request_revokes_nothing(bench: Bench, ca: Revoking) -> None:
     await bench.run(60)
     bench.dns.hidden = True
@@ -531,6 +550,58 @@ async def test_a_compromised_key_revokes_its_own_certificate_where_the_account_m
     await bench.run(HOUR)
     assert by_key == [old]
     assert last(bench).state == "Revoked"
+
+
+@pytest.mark.parametrize(
+    ("reason", "ready"), [("keyCompromise", False), ("superseded", False), ("keyCompromise", True)]
+)
+async def test_a_compromised_key_revokes_its_own_certificate_while_the_issuer_has_no_account(
+    bench: Bench, ca: Revoking, monkeypatch: pytest.MonkeyPatch, reason: str, *, ready: bool
+) -> None:
+    await bench.run(60)
+    old = der(bench)
+    by_key: list[bytes] = []
+    server = SimpleNamespace(directory_url=f"{PLACE}/directory")
+    asked_of: list[Any] = []
+
+    async def with_key(used: Any, certificate: bytes, _key: Any) -> bool:
+        assert used is server
+        by_key.append(certificate)
+        return True
+
+    async def server_of(key: Any) -> Any:
+        asked_of.append(key)
+        return server
+
+    monkeypatch.setattr("certwright.certificates.steps.revoke.revoke_with_certificate_key", with_key)
+    bench.server_of = server_of
+    bench.restart()
+    if not ready:
+        bench.registry.set_not_ready(CA, "The CA has closed the account.")
+    ask(bench, reason)
+    await bench.run(HOUR)
+    if ready or reason != "keyCompromise":
+        assert (by_key, asked_of) == ([], [])
+        assert len(ca.revoked) == (1 if ready else 0)
+        return
+    assert by_key == [old]
+    assert asked_of == [CA]
+    assert last(bench).state == "Revoked"
+    assert f"{PLACE}/directory has revoked" in last(bench).message
+    assert ca.revoked == []
+
+
+async def test_an_issuer_that_is_not_known_yet_revokes_with_its_account_once_it_is(bench: Bench, ca: Revoking) -> None:
+    await bench.run(60)
+    bench.registry = IssuerRegistry(lambda: bench.now)
+    bench.restart()
+    ask(bench, "keyCompromise")
+    await bench.run(30)
+    assert last(bench).state == "Pending"
+    bench.ready()
+    bench.restart()
+    await bench.run(HOUR)
+    assert (last(bench).state, len(ca.revoked)) == ("Revoked", 1)
 
 
 def test_every_reason_that_can_be_written_is_the_one_of_rfc_5280() -> None:

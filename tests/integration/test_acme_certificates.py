@@ -110,6 +110,25 @@ async def test_the_account_revokes_its_certificate(pebble: Pebble, name: str, so
     assert pebble.certificate_status(certificates(issued)[0].serial_number)["Status"] == "Revoked"
 
 
+LASTING = [one for one in RevocationReason if one.name not in {"CERTIFICATE_HOLD", "REMOVE_FROM_CRL"}]
+
+
+@pytest.mark.parametrize("by_key", [False, True], ids=["account", "key"])
+async def test_every_reason_of_rfc_5280_that_lasts_is_taken(
+    pebble: Pebble, name: str, solver: Dns01, *, by_key: bool
+) -> None:
+    """By the account, and by the certificate's own key if the account is lost."""
+    async with registered(pebble) as client, connected(pebble) as nobody:
+        for reason in LASTING:
+            issued = await issue(client, [name], solvers=[solver], profile="default")
+            if by_key:
+                assert await revoke(nobody, issued.chain_pem, key=issued.private_key_pem, reason=reason)
+            else:
+                assert await revoke(client, issued.chain_pem, reason=reason)
+            known = pebble.certificate_status(certificates(issued)[0].serial_number)
+            assert (known["Status"], known["Reason"]) == ("Revoked", int(reason)), reason
+
+
 @pytest.mark.parametrize("key", [KeySpec(), KeySpec("ECDSA", 384), KeySpec("RSA")], ids=str)
 async def test_the_key_of_a_certificate_revokes_it_without_an_account(
     pebble: Pebble, name: str, solver: Dns01, key: KeySpec

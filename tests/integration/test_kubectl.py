@@ -265,3 +265,61 @@ def test_kubectl_completes_names_of_certificates(module_tenant: Tenant, bed: Tes
         timeout=SECONDS,
     )
     assert done.stdout.splitlines()[:2] == ["three", "two"]
+
+
+def test_many_requests_are_cancelled_and_what_is_at_the_ca_is_told(
+    module_tenant: Tenant, kubectl: Kubectl, bind: Bind
+) -> None:
+    """Somebody has asked for too much: one has begun, one Certificate is paused, the others wait for their time."""
+    space, cluster = module_tenant.namespace, module_tenant.cluster
+    many = [f"many-{number}" for number in range(6)]
+    for one in many:
+        manifest = certificate(space, one, (f"{one}.{space}.{bind.zones[0]}",))
+        manifest["metadata"]["labels"] = {"team": "hurry"}
+        cluster.apply(manifest)
+    before = {one: module_tenant.ready(one)["status"]["serialNumber"] for one in many}
+    cluster.patch("Certificate", space, "many-5", {"spec": {"paused": True}})
+    runs = [kubectl("renew", "-n", space, "-l", "team=hurry", "--rate", "1/h", "--yes", "-o", "json") for _ in range(2)]
+    assert [one.returncode for one in runs] == [ExitCode.FAILED] * 2, "one is paused"
+    first, second = ({one["name"]: one["id"] for one in json.loads(run.stdout)["requests"]} for run in runs)
+    assert list(first) == many[:-1]
+    waiting = many[1:-1]
+    assert [first[one] for one in waiting] == [second[one] for one in waiting], "who asks twice has asked once"
+    shown = kubectl("cancel", "-n", space, "-l", "team=hurry", "--dry-run").stdout
+    assert f"many-3: request {first['many-3']} (Renew) of testbed:admin would be cancelled: begins in 2h59m" in shown
+    done = kubectl("cancel", "-n", space, "-l", "team=hurry", "--yes", "--wait", "-o", "json")
+    cancelled = {one["name"]: one for one in json.loads(done.stdout)["requests"]}
+    assert {cancelled[one]["state"] for one in waiting} == {"Cancelled"}, done.stderr
+    cluster.wait_for(
+        "a request is left",
+        lambda: {"left": [one for one in cluster.find_all("Certificate", space) if "request" in one["spec"]]},
+        lambda found: not found["left"],
+    )
+    assert [module_tenant.ready(one)["status"]["serialNumber"] for one in waiting] == [before[one] for one in waiting]
+    assert kubectl("cancel", "-n", space, "-l", "team=hurry").stdout.startswith("Nothing to cancel")
+
+
+def test_a_renewal_whose_order_is_at_the_ca_is_cancelled_and_nothing_of_it_is_left(
+    module_tenant: Tenant, kubectl: Kubectl, dns_front: DnsFront, name: str
+) -> None:
+    space, cluster = module_tenant.namespace, module_tenant.cluster
+    module_tenant.add_issuer("fronted", dns_server=dns_front.address)
+    module_tenant.apply("stuck", name, issuerRef={"name": "fronted"})
+    serial = module_tenant.ready("stuck")["status"]["serialNumber"]
+    dns_front.hide(f"_acme-challenge.{name}")
+    assert kubectl("renew", "-n", space, "stuck").returncode == ExitCode.DONE
+    module_tenant.under_way("stuck")
+    done = kubectl("cancel", "-n", space, "stuck", "--wait", "-o", "json")
+    assert done.returncode == ExitCode.DONE, done.stderr
+    [cancelled] = json.loads(done.stdout)["requests"]
+    assert (cancelled["state"], cancelled["stage"]) == ("Cancelled", "Running")
+    assert cancelled["atCA"].startswith("an order is placed (pending)")
+    assert "The order that was placed at the CA is given up" in cancelled["message"]
+    dns_front.show()
+    cluster.wait_for(
+        "the order is still there",
+        lambda: cluster.get("Certificate", space, "stuck"),
+        lambda found: "order" not in found["status"] and not found["metadata"].get("finalizers"),
+    )
+    assert module_tenant.challenge_values(f"_acme-challenge.{name}") == []
+    assert module_tenant.ready("stuck")["status"]["serialNumber"] == serial

@@ -104,3 +104,79 @@ def test_after_a_kill_records_of_namespaces_that_were_removed_meanwhile_are_remo
         assert records["forced"] in told[reason]
         assert records["held"] not in told[reason]
     assert 'certwright_orphaned_records_total{outcome="removed"} 1.0' in operator.metrics()
+
+
+@pytest.fixture
+def replicas(
+    bed: TestBed, operator_namespace: str, without_operator: None, tmp_path: Path
+) -> Iterator[tuple[str, tuple[OperatorProcess, OperatorProcess]]]:
+    """Two replicas of a release of its own, by its name, that are not running yet."""
+    del without_operator
+    name = f"sweep-{secrets.token_hex(4)}"
+    arguments = (f"--lease-name={name}", "--leader-elect")
+    first, second = (
+        OperatorProcess(
+            bed.kubeconfig,
+            tmp_path / f"operator-{number}.log",
+            operator_namespace=operator_namespace,
+            arguments=arguments,
+            prepare=PAUSES,
+        )
+        for number in range(2)
+    )
+    yield name, (first, second)
+    for one in (first, second):
+        one.kill()
+
+
+def test_two_replicas_hand_the_list_over_and_a_forged_entry_removes_nothing(
+    bed: TestBed,
+    cluster: Cluster,
+    shared: str,
+    replicas: tuple[str, tuple[OperatorProcess, OperatorProcess]],
+    dns_front: DnsFront,
+) -> None:
+    """The leader is killed after it has lost an order's object, and before it could remove the record."""
+    name, (first, second) = replicas
+    first.start()
+    space = Workspace(f"test-handed-{secrets.token_hex(4)}", bed, cluster)
+    record = f"_acme-challenge.{space.namespace}.example.test"
+    theirs = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode().rstrip("=")
+    cluster.wait_ready("ClusterIssuer", None, shared)
+    dns_front.hide(record)
+    cluster.apply({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space.namespace}})
+    for value in (FOREIGN, theirs):
+        bed.bind.change("example.test", "add", f"{record}.", 60, "TXT", f'"{value}"')
+    reference = {"name": shared, "kind": "ClusterIssuer"}
+    cluster.apply(certificate(space.namespace, "web", [f"{space.namespace}.example.test"], issuerRef=reference))
+    space.under_way("web")
+    cluster.wait_for(
+        "the order is not on the list", lambda: on_list(cluster, name), lambda found: len(found["records"]) == 1
+    )
+    second.start(wait=False)
+    first.suspend()  # as on a node that stands still: it does not see what is deleted, and loses its lease
+    cluster.delete("Namespace", None, space.namespace)
+    cluster.patch("Certificate", space.namespace, "web", {"metadata": {"finalizers": None}})
+    cluster.wait_gone("Namespace", None, space.namespace)
+    # Somebody who may write this Secret, and read none, has it name the value of another client as well.
+    [entry] = on_list(cluster, name)["records"]
+    forged = {**entry, "value": theirs}
+    forged.pop("keyAuthorization", None)
+    content = base64.b64encode(json.dumps({"records": [entry, forged]}).encode()).decode()
+    cluster.patch("Secret", "certwright", f"{name}-challenge-records", {"data": {"records.json": content}})
+    dns_front.show()
+    second.wait_ready()
+    cluster.wait_for(
+        "records are still on the list", lambda: on_list(cluster, name), lambda found: not found["records"]
+    )
+    assert sorted(space.challenge_values(record)) == sorted([FOREIGN, theirs])
+    first.resume()  # it finds out that its lease is gone, and removes nothing
+    first.wait_end(60)
+    assert sorted(space.challenge_values(record)) == sorted([FOREIGN, theirs])
+    told = cluster.wait_for(
+        "nothing is said of the records",
+        lambda: {one["reason"]: one["message"] for one in cluster.events("default", shared)},
+        lambda found: {"OrphanedRecordGivenUp", "OrphanedRecordRemoved"} <= set(found),
+    )
+    assert theirs in told["OrphanedRecordGivenUp"]
+    assert theirs not in told["OrphanedRecordRemoved"]

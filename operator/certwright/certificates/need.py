@@ -10,7 +10,7 @@ from certwright.certificates.rehearsal import is_rehearsing
 from certwright.certificates.renewal.due import kept_until, renewal_of
 from certwright.certificates.requests.actions import wanting_certificate
 from certwright.certificates.requests.record import SOMEONE
-from certwright.certificates.revocations import is_spoiled, revocation_of
+from certwright.certificates.revocations import has_compromised_key, revocation_of
 from certwright.certificates.secret.origin import is_from_elsewhere, is_stranger, shown
 from certwright.text import listed, rfc3339, sentence
 
@@ -79,6 +79,8 @@ def _content_need(observation: Observation, secret: SecretFacts, now: dt.datetim
     if facts is None:
         if secret.empty:
             return Need("DoesNotExist", f"Secret {secret.name} is empty")
+        if secret.has_key and has_compromised_key(observation):
+            return _compromise_need(secret)
         refusal = _kept_key_refusal(observation.certificate, secret) if secret.has_key else None
         return Need("Unusable", f"Secret {secret.name} cannot be used: {secret.problem}", refusal)
     return (
@@ -210,14 +212,18 @@ def _stranger_need(observation: Observation, secret: SecretFacts) -> Need | None
 def _revocation_need(observation: Observation, secret: SecretFacts) -> Need | None:
     """Tell why a certificate must not be used any longer, or is to be revoked once there is another one."""
     revocation = revocation_of(observation, secret)
-    if revocation is None or (revocation.state == "Failed" and not is_spoiled(revocation)):
-        return None
     what = f"the certificate in Secret {secret.name}"
-    if revocation.state == "Revoked":
+    if revocation is not None and revocation.state == "Revoked":
         return Need("Revoked", f"{what} is revoked ({revocation.reason})")
-    if is_spoiled(revocation):
-        return Need("Revoked", f"the private key in Secret {secret.name} is compromised")
+    if has_compromised_key(observation):
+        return _compromise_need(secret)
+    if revocation is None or revocation.state == "Failed":
+        return None
     return Need("ToBeRevoked", f"{what} will be revoked ({revocation.reason}) once it is replaced")
+
+
+def _compromise_need(secret: SecretFacts) -> Need:
+    return Need("KeyCompromised", f"the private key in Secret {secret.name} was reported as compromised")
 
 
 def _renewal_refusal(observation: Observation, why: str) -> Refusal | None:

@@ -125,6 +125,7 @@ class Memory:
         contested: The back-off of writes of the Secret that undo what something else did to it.
         alteration: What became of labels and annotations of ours while the Secret was last written; None if nothing.
         revocations: The record of revocations; None until a pass has ended. Whatever the status says meanwhile.
+        compromised: The keys that others have, on this Certificate's record; None until a pass has ended. As above.
         revoking: The back-off of revocations.
         revocable: The certificate that is to be revoked when the Certificate is deleted, with its key seen beside it.
         revoked_on_delete: Whether that was done, or cannot be.
@@ -169,6 +170,7 @@ class Memory:
     contested: Backoff = field(default_factory=Backoff)
     alteration: Alteration | None = field(default=None, repr=False)
     revocations: tuple[RevocationStatus, ...] | None = None
+    compromised: tuple[str, ...] | None = None
     revoking: Backoff = field(default_factory=Backoff)
     revocable: Evidence | None = field(default=None, repr=False)
     revoked_on_delete: bool = False
@@ -264,6 +266,7 @@ class Observation:
         choice: Which of them it is, and why.
         order_view: The state of the issuer of the order in the draft, which may be another one.
         order_issuer: That issuer, as far as it is known without its CA.
+        compromised: Digests of public keys whose private keys others have, of the namespace.
         rival: The Certificate of cert-manager that names the Secret while its controller runs; None if none does.
     """
 
@@ -287,6 +290,7 @@ class Observation:
     order_view: IssuerView | None = None
     order_issuer: LoadedIssuer | None = None
     rival: Rival | None = None
+    compromised: frozenset[str] = frozenset()
 
     @property
     def renew_at(self) -> dt.datetime | None:

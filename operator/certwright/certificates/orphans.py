@@ -105,4 +105,5 @@ def _of(
                 cause=cause,
                 since=since,
                 is_followed=cause == "InPlace",
+                account_key=loaded.account_key if loaded is not None else None,
             )

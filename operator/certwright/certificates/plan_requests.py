@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Final
 
 from certwright.certificates.need import issuance_need
 from certwright.certificates.ownership import ownership_problem
+from certwright.certificates.rehearsal import is_rehearsing
 from certwright.certificates.requests.action import Outcome
 from certwright.certificates.requests.actions import ACTIONS
 from certwright.certificates.requests.record import entry_of, is_noted, pending, running, withdrawn
 from certwright.certificates.requests.revoke import revocation_for
+from certwright.certificates.revocations import COMPROMISE, revocation_of
 from certwright.certificates.revocations import pending as revocation_pending
-from certwright.certificates.revocations import revocation_of
 from certwright.certificates.steps.begin_request import BeginRequest, RefuseRequest
 from certwright.certificates.steps.end_request import EndRequest, NoteRepeated, TakeOutRequest
 from certwright.certificates.steps.revoke import HoldForRevocation
@@ -62,7 +63,7 @@ def request_step(observation: Observation, now: dt.datetime) -> Act | None:
     """
     if wait_until(observation.memory.requesting.not_before, now, since=observation.memory.requesting.since):
         return None
-    return _close_withdrawn(observation) or _begin(observation, now) or _go_on(observation, now)
+    return _close_withdrawn(observation, now) or _begin(observation, now) or _go_on(observation, now)
 
 
 def next_request_look(observation: Observation, now: dt.datetime) -> dt.datetime | None:
@@ -76,13 +77,38 @@ def next_request_look(observation: Observation, now: dt.datetime) -> dt.datetime
     return min((time for time in times if time is not None and time > now), default=None)
 
 
-def _close_withdrawn(observation: Observation) -> Act | None:
+def _close_withdrawn(observation: Observation, now: dt.datetime) -> Act | None:
+    """Write down how a request ended that was cancelled: as withdrawn, unless it had succeeded before."""
     left = withdrawn(observation)
     if not left:
         return None
-    request = observation.certificate.spec.request
-    why = "it was removed from the spec" if request is None else f"request {request.id} took its place"
-    return EndRequest(left[0], Outcome("Failed", f"Withdrawn: {why} before it was finished."))
+    entry, request = left[0], observation.certificate.spec.request
+    action = ACTIONS.get(entry.action)
+    outcome = action.outcome(observation, entry, now) if action is not None else None
+    if outcome is not None and outcome.state == "Succeeded":
+        return EndRequest(entry, outcome)
+    if request is not None:
+        return EndRequest(
+            entry, Outcome("Failed", f"Withdrawn: request {request.id} took its place before it was finished.")
+        )
+    message = f"Withdrawn: it was removed from the spec before it was finished.{_left_at_ca(observation, entry, now)}"
+    return EndRequest(entry, Outcome("Failed", message))
+
+
+def _left_at_ca(observation: Observation, entry: RequestStatus, now: dt.datetime) -> str:
+    """Return what a request that is withdrawn leaves behind, in sentences that begin with a space."""
+    said = ""
+    if entry.action == "Revoke" and entry.reason == COMPROMISE and revocation_for(observation, entry) is not None:
+        said = " The private key stays on record as compromised, and is replaced."
+    order = observation.status.order
+    if order is None or order.url is None or order.state == "invalid" or is_rehearsing(observation):
+        return said
+    need = issuance_need(observation, now)
+    if need is not None:
+        return f"{said} The order at the CA goes on, as {need.message}."
+    if order.state in {"processing", "valid"}:
+        return f"{said} The CA may have issued the certificate already: it is not stored."
+    return f"{said} The order that was placed at the CA is given up; it counts for the CA's rate limits."
 
 
 def _begin(observation: Observation, now: dt.datetime) -> Act | None:

@@ -15,6 +15,7 @@ from certwright.pki import (
     load_private_key,
     private_key_to_pem,
 )
+from certwright.pki.keys import public_key_digest
 from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
@@ -62,9 +63,17 @@ def _is_superseded(observation: Observation, key: PrivateKey) -> bool:
     One that the CA may have certified stays: no other fits its certificate.
     """
     order, secret = observation.open_order, observation.secret
+    if _is_compromised(observation, key):
+        return True
     if order.finalized or order.order.status not in ("pending", "ready") or secret is None:
         return False
     return secret.has_key_like(key) is not reuses_key(observation)
+
+
+def _is_compromised(observation: Observation, key: PrivateKey) -> bool:
+    """Whether others have a key, as was reported for any Certificate of the namespace."""
+    known = observation.compromised
+    return bool(known) and public_key_digest(key.public_key()) in known
 
 
 async def _kept_key(observation: Observation, tools: Tools) -> PrivateKey | None:
@@ -88,6 +97,8 @@ async def _kept_key(observation: Observation, tools: Tools) -> PrivateKey | None
         if isinstance(error, EntryTooLarge):
             raise PrivateKeyError(f"Secret {name} cannot be used: {error}") from error
         raise
+    if _is_compromised(observation, key):
+        return None
     if (private_key.is_any and reuses_key(observation)) or key_matches_spec(
         key, private_key.effective_algorithm, private_key.size
     ):

@@ -14,6 +14,7 @@ from certwright.acme import AccountDoesNotExist, AcmeError, RateLimited, Unautho
 from certwright.certificates import budgeted, rate_limited
 from certwright.certificates.after_outage import Returns
 from certwright.certificates.belief import believed
+from certwright.certificates.compromised import CompromisedKeys, after_reports
 from certwright.certificates.contested import as_written
 from certwright.certificates.failed_step import after_failure
 from certwright.certificates.issuer_choice import LONG_RATE_LIMIT, Candidate, choose, patience
@@ -117,6 +118,7 @@ class CertificateReconciler:
         action_required: Told when a CA wants its owner to do something first, such as to agree to its terms.
         circuits: Which issuers' CAs work.
         alternatives_wanted: Asks for a look at all Certificates that list an issuer and others.
+        compromised: Which private keys others have.
         rival_of: Returns what of cert-manager keeps a Certificate from its Secret.
     """
 
@@ -132,6 +134,7 @@ class CertificateReconciler:
         action_required: Callable[[Key], None],
         circuits: Circuits | None = None,
         alternatives_wanted: Callable[[Key], None] | None = None,
+        compromised: CompromisedKeys | None = None,
         rival_of: Callable[[Certificate], Rival | None] = lambda _certificate: None,
     ) -> None:
         self._tools = tools
@@ -144,6 +147,7 @@ class CertificateReconciler:
         self._account_refused = account_refused
         self._action_required = action_required
         self._circuits = circuits or Circuits()
+        self._compromised = compromised or CompromisedKeys(certificates, secrets)
         self._alternatives_wanted = alternatives_wanted or (lambda _key: None)
         self._passwords = PasswordVersions()
         self._memories: dict[str, Memory] = {}
@@ -364,16 +368,23 @@ class CertificateReconciler:
             memory=memory,
             candidates=self._candidates(certificate, memory),
             rival=self._rival_of(certificate),
+            compromised=self._compromised.of(namespace),
         )
         if memory.requests is not None:
             observation = observation.with_status(requests=memory.requests)
         if memory.revocations is not None:
             observation = observation.with_status(revocations=memory.revocations)
+        if memory.compromised is not None:
+            observation = observation.with_status(compromised_keys=memory.compromised)
         observation = changed(observation, given=self._given(observation.candidates, secret)).with_secret(secret)
         observation = self._of_order(self._with_issuer(observation))
         observation = changed(observation, policy=await self._policy(observation.issuer, namespace))
         observation = changed(observation, rehearsal_issuer=await self._rehearsal(observation))
         observation, is_foreign = believed(observation)
+        reported = observation.status.compromised_keys
+        observation = after_reports(observation)
+        if observation.status.compromised_keys != reported:
+            self._tell_compromised(observation)
         if uid in self._released:
             self._released.discard(uid)
             observation = observation.with_status(next_attempt_time=None)
@@ -475,6 +486,23 @@ class CertificateReconciler:
         if view.state == "unknown":
             self._look_at_issuer(key)
         return RehearsalIssuer(reference, key, view, ready, await self._policy(ready, observation.namespace))
+
+    def _tell_compromised(self, observation: Observation) -> None:
+        """Say that the key in the Secret was reported for another Certificate, or for an earlier certificate."""
+        facts = observation.secret.certificate if observation.secret is not None else None
+        its = (
+            f" Its certificate {facts.serial} is not revoked because of that; it is valid until "
+            f"{rfc3339(facts.not_after)}. To have it revoked as well, request that for this Certificate with the "
+            "reason keyCompromise before it is replaced, or revoke it with its key."
+            if facts is not None
+            else ""
+        )
+        message = (
+            f"The private key in Secret {observation.certificate.spec.secret_name} was reported as compromised in this "
+            f"namespace. It is replaced, whatever rotationPolicy says, and not used again.{its}"
+        )
+        logger.warning("%s: KeyCompromised: %s", observation.certificate.display_name, message)
+        self._tools.recorder.record(observation.subject, "Warning", "KeyCompromised", message)
 
     def _tell_foreign_order(self, observation: Observation, certificate: Certificate) -> None:
         order = certificate.status.order
@@ -706,7 +734,12 @@ class CertificateReconciler:
         status, voucher, progress = observation.status, observation.memory.voucher, observation.memory.progress
         if voucher is not None:
             progress = Progress.of(status, voucher)
-        observation = observation.remember(progress=progress, requests=status.requests, revocations=status.revocations)
+        observation = observation.remember(
+            progress=progress,
+            requests=status.requests,
+            revocations=status.revocations,
+            compromised=status.compromised_keys,
+        )
         if observation.uid in self._memories:
             self._memories[observation.uid] = observation.memory
             self._bound_issued(observation.uid, observation.memory)

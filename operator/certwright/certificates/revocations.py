@@ -48,15 +48,12 @@ def revocation_of(observation: Observation, secret: SecretFacts | None) -> Revoc
     return next((one for one in observation.status.revocations if one.fingerprint == fingerprint), None)
 
 
-def is_spoiled(revocation: RevocationStatus | None) -> bool:
-    """Whether a certificate must not be used any longer: it is revoked, or others have its key."""
-    return revocation is not None and (revocation.state == "Revoked" or revocation.reason == COMPROMISE)
-
-
 def has_compromised_key(observation: Observation) -> bool:
     """Whether the private key in the Secret must not be used again, whatever rotationPolicy says."""
-    revocation = revocation_of(observation, observation.secret)
-    return revocation is not None and revocation.reason == COMPROMISE
+    revocation, known = revocation_of(observation, observation.secret), observation.compromised
+    if revocation is not None and revocation.reason == COMPROMISE:
+        return True
+    return bool(known) and observation.secret is not None and observation.secret.key_digest in known
 
 
 def pending(observation: Observation) -> RevocationStatus | None:

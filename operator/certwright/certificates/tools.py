@@ -9,8 +9,9 @@ from certwright.certificates.key_maker import KeyMaker
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
+    from certwright.acme import AcmeServer
     from certwright.certificates.secret.facts import SecretFacts
     from certwright.challenges.holders import Holders
     from certwright.challenges.response import RecordResponse
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
     from certwright.kube.events import EventRecorder
     from certwright.metrics import Metrics
     from certwright.runtime.backoff import Backoff
+    from certwright.runtime.key import Key
     from certwright.runtime.leadership import Leadership
+
+
+async def _no_server(_key: Key) -> AcmeServer | None:
+    return None
 
 
 @dataclass(frozen=True)
@@ -48,6 +54,8 @@ class Tools:
         number: How many Certificates there are.
         quiet: For how long the CAs, by their URL, are not asked for renewal information that did not answer.
         keys: Makes private keys.
+        server_of: Returns the CA of an issuer that exists, whether or not it has an account there; see
+            `IssuerReconciler.server_of`.
         caa: Looks at CAA records before the CA does; None leaves them to the CA.
     """
 
@@ -67,4 +75,5 @@ class Tools:
     number: Callable[[], int] = lambda: 1
     quiet: dict[str, Backoff] = field(default_factory=dict)
     keys: KeyMaker = field(default_factory=KeyMaker)
+    server_of: Callable[[Key], Awaitable[AcmeServer | None]] = _no_server
     caa: CaaForecast | None = None

@@ -28,7 +28,7 @@ MOST: Final = 500
 NO_FILES: Final = ":4"
 """cobra's ShellCompDirectiveNoFileComp."""
 FILES: Final = ":0"
-OBJECTS: Final = frozenset({"status", "explain", "renew", "revoke", "rollback", "pause", "resume"})
+OBJECTS: Final = frozenset({"status", "explain", "renew", "revoke", "rollback", "cancel", "pause", "resume"})
 """The commands whose arguments are names of Certificates."""
 FOLDERS: Final = frozenset({"renew", "revoke", "info", "ari", "reconfigure", "delete"})
 """The commands of `certwright acme` whose arguments are certificates in the folder."""

@@ -8,7 +8,18 @@ from typing import Final, NoReturn
 from certwright.cli.lean import import_lean
 from certwright.cli.terminal import output_may_be_full
 
-CLUSTER_COMMANDS: Final = ("status", "explain", "renew", "revoke", "rollback", "pause", "resume", "check", "migrate")
+CLUSTER_COMMANDS: Final = (
+    "status",
+    "explain",
+    "renew",
+    "revoke",
+    "rollback",
+    "cancel",
+    "pause",
+    "resume",
+    "check",
+    "migrate",
+)
 """The commands of `kubectl certwright`, which `certwright` has as well."""
 
 

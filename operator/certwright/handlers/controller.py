@@ -8,6 +8,7 @@ import random
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
+from certwright.certificates.compromised import CompromisedKeys
 from certwright.certificates.guard import CertManagerGuard
 from certwright.certificates.order.responses import routed_names
 from certwright.certificates.orphans import named_records
@@ -211,6 +212,7 @@ class Controller:
             on_written=self._put_certificate,
             on_secret_written=self._put_secret,
             number=lambda: len(self.certificates),
+            server_of=self._issuer_reconciler.server_of,
             caa=self._presenters.caa,
         )
         return CertificateReconciler(
@@ -223,6 +225,7 @@ class Controller:
             action_required=self._action_required,
             circuits=self.circuits,
             alternatives_wanted=self._wake_those_with_alternatives,
+            compromised=CompromisedKeys(self.certificates, self.secrets, self.manager.wake),
             rival_of=self.guard.rival_of if self.guard is not None else no_rival,
         )
 

@@ -5,19 +5,26 @@ That is almost always enough, so most orders never write this list. It is for th
 removed, records whose Certificate is gone, and, after half a minute, the records of slow orders, whose objects may be
 gone when the operator returns from an outage. The list is a Secret in the operator's namespace, because tenants can
 write their own objects and statuses; nothing in it is confidential.
+
+Each entry carries a MAC by the account key of its issuer: what else is written into the list removes nothing. A list
+that is copied back from earlier holds entries that were true once, and none that an order needs is acted on.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import hashlib
+import hmac
 import json
 import logging
 import re
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Literal, get_args
 
+from certwright.acme import base64url
 from certwright.challenges.response import AccountRecordResponse, RecordResponse, vouched
 from certwright.dns import DnsError
 from certwright.issuers.registry import key_of
@@ -30,12 +37,14 @@ from certwright.text import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
+    from certwright.acme import AccountKey
     from certwright.challenges.presenter import Presenter
     from certwright.kube.api import KubeApi
     from certwright.kube.errors import KubeError
 
 logger = logging.getLogger(__name__)
 
+PURPOSE: Final = "certwright.io/v1 seal of a challenge record"
 COMPONENT: Final = "challenge-records"
 """The value of the label of the Secret."""
 ENTRY: Final = "records.json"
@@ -43,6 +52,8 @@ MAX_LEFT: Final = 1000
 """Records on the list. Beyond that the namespace with the most has one less."""
 MAX_BYTES: Final = 1 << 20
 """Of the list; a Secret cannot hold more. Names are long if somebody wants them to be, so that is counted as well."""
+MAX_SEAL: Final = 64
+"""Characters of a seal, which has 43."""
 _FRAME_BYTES: Final = 64
 """Of the list without its entries."""
 NAME_SUFFIX: Final = "-challenge-records"
@@ -78,6 +89,8 @@ class LeftRecord:
         is_followed: Whether this process has followed its order from when the record was put in place, so that it knows
             of its removal. Not kept.
         is_read: Whether it was read from the list that an earlier process kept. Not kept.
+        account_key: The issuer's, which seals the entry; None if it is not known, or the entry was read.
+        read_seal: What an entry that was read is sealed by.
     """
 
     record: RecordResponse
@@ -90,6 +103,8 @@ class LeftRecord:
     since: dt.datetime
     is_followed: bool = field(default=False, compare=False)
     is_read: bool = field(default=False, compare=False)
+    account_key: AccountKey | None = field(default=None, compare=False, repr=False)
+    read_seal: str | None = field(default=None, compare=False)
 
     @property
     def id(self) -> tuple[Key, str, str]:
@@ -101,9 +116,32 @@ class LeftRecord:
         """Whether it is known to be left behind."""
         return self.cause != "InPlace"
 
+    @cached_property
+    def seal(self) -> str | None:
+        """The MAC that the list has for it; None if no key is known for it: then no other process acts on it."""
+        return self.read_seal if self.account_key is None else self._sealed_by(self.account_key)
+
+    def is_sealed(self, keys: Iterable[AccountKey]) -> bool:
+        """Whether an operator with one of these account keys has written it."""
+        return self.seal is not None and any(
+            hmac.compare_digest(self.seal.encode(), self._sealed_by(key).encode()) for key in keys
+        )
+
+    def _sealed_by(self, key: AccountKey) -> str:
+        """Return the MAC over what decides which record is removed, with whose credentials, and if an order needs it.
+
+        Cause and time are not in it: they change, and who changes them has a record given up sooner at most.
+        """
+        what = [self.record.name, self.record.value, self.record.challenge_type, self.domain]
+        whose = [self.issuer.kind, self.issuer.name, self.issuer_uid]
+        of = [self.certificate.namespace, self.certificate.name, self.certificate_uid]
+        content = json.dumps([what, whose, of]).encode()
+        return base64url.encode(hmac.digest(key.derived_secret(PURPOSE), content, hashlib.sha256))
+
     def to_json(self) -> dict[str, Any]:
         """Return it as the list has it."""
         return {
+            **({"seal": self.seal} if self.seal is not None else {}),
             "name": self.record.name,
             "value": self.record.value,
             **({"keyAuthorization": known} if (known := self.record.key_authorization) is not None else {}),
@@ -136,6 +174,7 @@ class LeftRecord:
             if not is_well or cause not in get_args(Cause) or since.tzinfo is None:
                 raise ValueError("a field has a value that is never written")
             domain, name, uid, namespace, certificate_name, certificate_uid = texts
+            seal = found.get("seal")
             return cls(
                 kind(
                     found["name"],
@@ -151,6 +190,7 @@ class LeftRecord:
                 cause,
                 since.astimezone(dt.UTC),
                 is_read=True,
+                read_seal=seal if isinstance(seal, str) and len(seal) <= MAX_SEAL else None,
             )
         except (KeyError, TypeError, AttributeError, OverflowError, DnsError) as error:
             raise ValueError(f"{type(error).__name__} in an entry") from error

@@ -63,7 +63,7 @@ from certwright.text import rfc3339
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from certwright.acme import AccountKey
+    from certwright.acme import AccountKey, AcmeServer
     from certwright.issuers.account import LoadedAccount
     from certwright.issuers.account_key import AccountKeySecret
     from certwright.issuers.authorities import Authorities
@@ -246,6 +246,20 @@ class IssuerReconciler:
         """Note that the CA requires an action of the account's owner; the next look reads the CA's terms."""
         if (upkeep := self._upkeep.get(key)) is not None:
             self._upkeep[key] = upkeep.doubted(self._clock())
+
+    async def server_of(self, key: Key) -> AcmeServer | None:
+        """Return the CA of an issuer, for what needs no account there; None if there is no such issuer.
+
+        Raises:
+            AcmeError: Its URL, CA bundle, client certificate or proxy is of no use.
+            IssuanceError: One of their Secrets is not there.
+            KubeError: They cannot be read.
+        """
+        issuer = await self._find(key)
+        if issuer is None:
+            return None
+        secrets = SecretReader(self._kube_api, key, self._secrets_namespace(key))
+        return await self._authorities.server(await authority_of(issuer.spec.acme, secrets))
 
     async def reconcile(self, key: Key) -> Result:
         """Look at an issuer; return when to look again."""

@@ -301,6 +301,12 @@ class RecordSweep:
         if strange:
             self._give_up(strange, f"{key} is not the object any more that it was created by")
         ours = [one for one in records if one not in strange]
+        forged = [one for one in ours if issuer is not None and one.is_read and not one.is_sealed(issuer.seal_keys)]
+        if forged:
+            self._give_up(
+                forged, f"Its entry is not as the operator wrote it, or the account key of {key} was replaced"
+            )
+        ours = [one for one in ours if one not in forged]
         for start in range(0, len(ours), TOGETHER):
             # Together, as a zone's changes of the same time are one request where the provider allows that.
             await gather_all(self._try(one, issuer) for one in ours[start : start + TOGETHER])

@@ -7,6 +7,7 @@ Everything here is synchronous and pure. Generating an RSA key takes 0.1 s, and 
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Literal, get_args
 
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -143,6 +144,20 @@ def public_key_matches_spec(leaf: x509.Certificate, algorithm: KeyAlgorithm, siz
     except (ValueError, UnsupportedAlgorithm):
         return False
     return is_of_kind(key, algorithm, size)
+
+
+def public_key_digest(key: CertificatePublicKeyTypes) -> str:
+    """Return what a public key is known by: the SHA-256 of its SubjectPublicKeyInfo (RFC 5280), in hexadecimal."""
+    info = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+    return hashlib.sha256(info).hexdigest()
+
+
+def certified_key_digest(leaf: x509.Certificate) -> str | None:
+    """Return the digest of a certificate's public key, see `public_key_digest`; None if it cannot be read."""
+    try:
+        return public_key_digest(leaf.public_key())
+    except (ValueError, UnsupportedAlgorithm):
+        return None
 
 
 def is_of_kind(key: CertificatePublicKeyTypes, algorithm: KeyAlgorithm, size: int | None = None) -> bool:

@@ -114,6 +114,7 @@ from certwright.resources.revision import RevisionStatus
 from certwright.resources.revocation import (
     KEPT_REVOCATIONS,
     LONGEST_REVOCATION_MESSAGE,
+    MAX_COMPROMISED_KEYS,
     RevocationState,
     RevocationStatus,
 )
@@ -148,6 +149,7 @@ __all__ = [
     "LONGEST_REVOCATION_MESSAGE",
     "MANAGED_LABEL",
     "MANAGED_VALUE",
+    "MAX_COMPROMISED_KEYS",
     "MAX_COUNT",
     "MAX_ISSUERS",
     "MAX_RECORDS",

@@ -21,7 +21,7 @@ from certwright.resources.references import IssuerRef, IssuerRefs, UsedIssuer
 from certwright.resources.renewal import Renewal, RenewalStatus
 from certwright.resources.request import KEPT_REQUESTS, RequestSpec, RequestStatus
 from certwright.resources.revision import RevisionStatus
-from certwright.resources.revocation import KEPT_REVOCATIONS, RevocationStatus
+from certwright.resources.revocation import KEPT_REVOCATIONS, MAX_COMPROMISED_KEYS, RevocationStatus
 from certwright.resources.rules import ATOMIC_LIST, CONDITIONS, MAX_COUNT, rule, validations
 from certwright.resources.subject import LITERAL_SUBJECT, MAILBOX, URI, Subject, Usages, common_name_of
 from certwright.resources.timestamp import Timestamp
@@ -321,6 +321,14 @@ class CertificateStatus(Model):
         tuple[RevocationStatus, ...], Field(max_length=KEPT_REVOCATIONS, json_schema_extra=ATOMIC_LIST)
     ] = ()
     """The certificates that were revoked or will be, the latest last. The operator uses none of them again."""
+    compromised_keys: Annotated[
+        tuple[Annotated[str, Field(max_length=64, pattern="^[0-9a-f]{64}$")], ...],
+        Field(max_length=MAX_COMPROMISED_KEYS, json_schema_extra=ATOMIC_LIST),
+    ] = ()
+    """
+    The private keys that were reported as compromised, the latest last: the SHA-256 of each public key. No Certificate
+    of the namespace uses them again.
+    """
     failed_attempts: Annotated[int, Field(ge=0, le=MAX_COUNT)] = 0
     """The number of failed attempts since the last success."""
     last_failure_time: Timestamp | None = None

@@ -12,6 +12,8 @@ from certwright.revocation_reasons import RevocationReasonName
 
 KEPT_REVOCATIONS: Final = 8
 """How many revocations the status keeps."""
+MAX_COMPROMISED_KEYS: Final = 16
+"""How many keys that others have the status keeps."""
 LONGEST_REVOCATION_MESSAGE: Final = 1024
 
 RevocationState = Literal["Pending", "Revoked", "Failed"]

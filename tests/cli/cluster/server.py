@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from certwright.cli.cluster.connection import Session, telling
-from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, NotFound, Unreachable
+from certwright.kube.errors import AnswerTooLarge, Conflict, Forbidden, Invalid, NotFound, Unreachable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -31,6 +31,7 @@ class FakeServer:
         user: Who asks.
         most: Objects in one answer; more are refused as too large.
         on_change: Called with each object that was changed.
+        before_patch: Called with each object that is about to be changed.
         failing: How every request fails; None if it does not.
         fails_after: A request after which no other one is answered.
     """
@@ -45,6 +46,7 @@ class FakeServer:
         self.conflicts = 0
         self.asked: list[str] = []
         self.on_change: Callable[[Body], None] = lambda _: None
+        self.before_patch: Callable[[Body], None] = lambda _: None
         self.failing: KubeError | None = None
         self.fails_after: str | None = None
 
@@ -97,8 +99,12 @@ class FakeServer:
         if (plural, namespace, name) not in self.objects:
             raise NotFound(action, status=404, reason="NotFound", message=f'{plural} "{name}" not found')
         if method == "PATCH":
+            stored = self.objects[plural, namespace, name]
+            self.before_patch(stored)
+            if content_type == "application/json-patch+json":
+                return self._patch_exactly(stored, action, body)
             assert content_type == "application/merge-patch+json"
-            return self._patch(self.objects[plural, namespace, name], action, body)
+            return self._patch(stored, action, body)
         return copy.deepcopy(self.objects[plural, namespace, name])
 
     def now(self) -> str:
@@ -130,6 +136,24 @@ class FakeServer:
         stored.clear()
         stored.update(merged)
         stored["metadata"]["resourceVersion"] = str(int(stored["metadata"]["resourceVersion"]) + 1)
+        self.on_change(stored)
+        return copy.deepcopy(stored)
+
+    def _patch_exactly(self, stored: Body, action: str, operations: list[Body]) -> Body:
+        """RFC 6902, as far as the commands use it: the API server answers a test that fails with 422."""
+        changed = copy.deepcopy(stored)
+        for one in operations:
+            *way, last = one["path"].removeprefix("/").split("/")
+            place = changed
+            for step in way:
+                place = place.get(step) or {}
+            if last not in place or (one["op"] == "test" and place[last] != one["value"]):
+                raise Invalid(action, status=422, reason="Invalid", message=f"testing {one['path']} failed")
+            if one["op"] == "remove":
+                del place[last]
+        changed["metadata"]["resourceVersion"] = str(int(stored["metadata"]["resourceVersion"]) + 1)
+        stored.clear()
+        stored.update(changed)
         self.on_change(stored)
         return copy.deepcopy(stored)
 

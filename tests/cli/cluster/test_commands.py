@@ -272,15 +272,52 @@ def test_a_renewal_that_runs_already_is_joined(server: FakeServer) -> None:
     server.certificate("web")["spec"]["request"] = {"id": "r-1", "action": "Renew"}
     server.certificate("web")["status"]["requests"] = [{"id": "r-1", "action": "Renew", "state": "Running"}]
     result = run("renew", "web")
-    assert "request r-1 is running already" in result.stdout
+    assert "request r-1 for the same is open already" in result.stdout
     assert request_of(server) == {"id": "r-1", "action": "Renew"}
+
+
+@pytest.mark.parametrize(
+    ("words", "not_before", "is_joined"),
+    [
+        (("renew", "web"), None, True),
+        (("renew", "web"), dt.timedelta(hours=-1), True),
+        (("renew", "web"), dt.timedelta(hours=1), False),  # now is sooner than then
+        (("revoke", "web", "--yes"), None, False),
+        (("rollback", "web"), None, False),
+    ],
+)
+def test_who_asks_twice_in_a_hurry_joins_the_request_that_has_not_begun(
+    server: FakeServer, words: tuple[str, ...], not_before: dt.timedelta | None, *, is_joined: bool
+) -> None:
+    first: Body = {"id": "r-1", "action": "Renew"}
+    if not_before is not None:
+        first["notBefore"] = (dt.datetime.now(dt.UTC) + not_before).isoformat()
+    server.certificate("web")["spec"]["request"] = dict(first)
+    result = run(*words)
+    assert result.exit_code == ExitCode.DONE
+    assert (request_of(server) == first) is is_joined
+    assert ("request r-1 for the same is open already" in result.stdout) is is_joined
+
+
+def test_a_request_that_has_ended_and_is_still_there_is_not_joined(server: FakeServer) -> None:
+    server.certificate("web")["spec"]["request"] = {"id": "r-1", "action": "Renew"}
+    server.certificate("web")["status"]["requests"] = [{"id": "r-1", "action": "Renew", "state": "Failed"}]
+    assert run("renew", "web").exit_code == ExitCode.DONE
+    assert (request_of(server) or {})["id"] != "r-1"
+
+
+def test_a_certificate_that_is_being_deleted_is_not_asked_for(server: FakeServer) -> None:
+    server.certificate("web")["metadata"]["deletionTimestamp"] = "2026-06-01T12:00:00Z"
+    result = run("renew", "web")
+    assert (result.exit_code, request_of(server)) == (ExitCode.FAILED, None)
+    assert "is being deleted, so no request was sent" in result.stderr
 
 
 def test_a_revocation_for_another_reason_takes_the_place_of_one_that_runs(server: FakeServer) -> None:
     body = server.certificate("web")
     body["spec"]["request"] = {"id": "r-1", "action": "Revoke", "reason": "superseded"}
     body["status"]["requests"] = [{"id": "r-1", "action": "Revoke", "reason": "superseded", "state": "Running"}]
-    assert "running already" in run("revoke", "web", "--reason", "superseded", "--yes").stdout
+    assert "is open already" in run("revoke", "web", "--reason", "superseded", "--yes").stdout
     assert run("revoke", "web", "--reason", "keyCompromise", "--yes").exit_code == 0
     request = request_of(server)
     assert request is not None
@@ -291,7 +328,7 @@ def test_a_revocation_without_a_reason_is_joined(server: FakeServer) -> None:
     body = server.certificate("web")
     body["spec"]["request"] = {"id": "r-1", "action": "Revoke"}
     body["status"]["requests"] = [{"id": "r-1", "action": "Revoke", "state": "Running"}]
-    assert "running already" in run("revoke", "web", "--yes").stdout
+    assert "is open already" in run("revoke", "web", "--yes").stdout
 
 
 def test_what_was_asked_for_before_the_api_server_went_is_told(server: FakeServer) -> None:

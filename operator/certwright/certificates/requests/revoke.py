@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from certwright.certificates.requests.action import Action, Outcome
-from certwright.certificates.revocations import revocation_of
+from certwright.certificates.revocations import COMPROMISE, revocation_of
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -32,7 +32,8 @@ def _refusal(observation: Observation, request: RequestSpec) -> str | None:
             f"The reason {request.reason} is for a temporary revocation, which ACME cannot lift. Choose another reason"
         )
     known = revocation_of(observation, secret)
-    if known is not None and known.state == "Revoked":
+    is_news = request.reason == COMPROMISE and known is not None and known.reason != COMPROMISE
+    if known is not None and known.state == "Revoked" and not is_news:
         return f"The certificate in Secret {secret.name} is already revoked, and is being replaced"
     if secret.immutable:
         return f"Secret {secret.name} is immutable: a new certificate could not be stored there"

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-
-from cryptography.exceptions import UnsupportedAlgorithm
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from certwright.certificates.evidence import fingerprint_of
 from certwright.certificates.need import issuance_need
@@ -18,7 +14,7 @@ from certwright.certificates.secret.facts import SecretFacts
 from certwright.certificates.secret.keystores import derived_outputs
 from certwright.certificates.secret.manifest import kept_secret
 from certwright.pki import CertificateFacts, PkiError, check_before_write, load_private_key, parse_chain
-from certwright.pki.keys import key_encoding, private_key_to_pem
+from certwright.pki.keys import certified_key_digest, key_encoding, private_key_to_pem
 from certwright.runtime.labour import in_thread
 
 if TYPE_CHECKING:
@@ -70,7 +66,7 @@ async def usable(
     revision: Revision,
     *,
     even_if_due: bool,
-    compromised: frozenset[bytes],
+    compromised: frozenset[str],
     rolled_back: RolledBack | None = None,
 ) -> KeptRevision | str:
     """Return a revision ready to be put back, or why it cannot be, to follow "revision 3 cannot be used: ...".
@@ -107,7 +103,7 @@ async def usable(
     revocation = revocation_of(observation, as_written)
     if revocation is not None and revocation.state != "Failed":
         return "it was revoked, or is to be revoked"
-    if _key_digest(parse_chain(revision.chain_pem)) in compromised:
+    if certified_key_digest(parse_chain(revision.chain_pem).leaf) in compromised:
         return "others have its private key"
     need = issuance_need(observation.with_secret(as_written), now)
     if need is not None and not (even_if_due and need.reason in RENEWALS):
@@ -115,16 +111,18 @@ async def usable(
     return KeptRevision(revision, facts, manifest, problem)
 
 
-def compromised_keys(observation: Observation, kept: Iterable[Revision]) -> frozenset[bytes]:
-    """Return digests of the public keys of kept revisions whose private key others have.
+def compromised_keys(observation: Observation, kept: Iterable[Revision]) -> frozenset[str]:
+    """Return digests of the public keys whose private keys others have.
 
-    With ``rotationPolicy: Never`` other revisions have the same key.
+    A revocation that an earlier version began is known by its certificate only: with ``rotationPolicy: Never`` other
+    revisions have the same key.
     """
     spoiled = {one.fingerprint for one in observation.status.revocations if one.reason == COMPROMISE}
     if not spoiled:
-        return frozenset()
-    chains = (_parsed(one) for one in kept)
-    return frozenset(_key_digest(chain) for chain in chains if chain and fingerprint_of(chain.leaf) in spoiled)
+        return observation.compromised
+    leaves = [chain.leaf for one in kept if (chain := _parsed(one)) is not None]
+    digests = (certified_key_digest(leaf) for leaf in leaves if fingerprint_of(leaf) in spoiled)
+    return observation.compromised | {digest for digest in digests if digest is not None}
 
 
 def _parsed(revision: Revision) -> CertificateChain | None:
@@ -132,14 +130,6 @@ def _parsed(revision: Revision) -> CertificateChain | None:
         return parse_chain(revision.chain_pem)
     except PkiError:
         return None
-
-
-def _key_digest(chain: CertificateChain) -> bytes:
-    try:
-        key = chain.leaf.public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
-    except (ValueError, UnsupportedAlgorithm):
-        return b""
-    return hashlib.sha256(key).digest()
 
 
 def _checked(observation: Observation, revision: Revision, now: dt.datetime) -> CertificateFacts:

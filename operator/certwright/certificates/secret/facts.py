@@ -45,7 +45,7 @@ from certwright.pki import (
     public_key_matches,
     public_key_matches_spec,
 )
-from certwright.pki.keys import is_of_kind, key_encoding
+from certwright.pki.keys import certified_key_digest, is_of_kind, key_encoding, public_key_digest
 from certwright.resources import (
     CERTIFICATE_NAME_ANNOTATION,
     COMPONENT_LABEL,
@@ -158,6 +158,13 @@ class SecretFacts:
     def has_key(self) -> bool:
         """Whether there is a private key that can be used, with or without its certificate."""
         return self.leaf is not None or self.lone_key is not None
+
+    @property
+    def key_digest(self) -> str | None:
+        """The digest of its public key, see `public_key_digest`; None if there is no private key of use."""
+        if self.leaf is not None:
+            return certified_key_digest(self.leaf)
+        return public_key_digest(self.lone_key) if self.lone_key is not None else None
 
     def has_key_for(self, spec: PrivateKeySpec) -> bool:
         """Whether there is a private key that can be used, and that is of the kind that a spec asks for."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from certwright.acme import AcmeError, BadRevocationReason, ProblemError, Unauthorized, revoke_with_certificate_key
+from certwright.certificates.compromised import with_compromised
 from certwright.certificates.evidence_reading import evidence_in, kept_evidence
 from certwright.certificates.private_keys import reuses_key
 from certwright.certificates.revocations import COMPROMISE, PATIENCE, REASONS, finished, with_revocation
@@ -15,6 +16,7 @@ from certwright.certificates.status import save
 from certwright.certificates.steps.step import Act
 from certwright.failures import IssuanceError, classify
 from certwright.pki import private_key_to_pem
+from certwright.pki.keys import public_key_digest
 from certwright.resources import MAX_COUNT, RevocationStatus, UsedIssuer
 from certwright.runtime.aside import SLOW_CA_SECONDS, aside_if_slow
 from certwright.runtime.backoff import Backoff
@@ -75,6 +77,8 @@ class HoldForRevocation(Act):
         if reason == COMPROMISE and observation.status.order is not None and reuses_key(observation):
             # It may be for the key that others have: see `abandon_order`.
             observation = observation.with_order(url=None).remember(open_order=None)
+        if reason == COMPROMISE:
+            observation = with_compromised(observation, public_key_digest(evidence.key.public_key()))
         observation = await save(with_revocation(observation, revocation), tools)
         yield observation.remember(revoking=Backoff(), issuing=Backoff())
 
@@ -290,27 +294,51 @@ async def _revoke(evidence: Evidence, reason: RevocationReasonName, tools: Tools
         _Refused: The CA refuses.
     """
     issuer = tools.registry.ready(evidence.issuer)
-    if issuer is None:
-        view = tools.registry.view(evidence.issuer)
-        raise IssuanceError(
-            "IssuerNotReady", f"{evidence.issuer} cannot revoke the certificate now. {view.message}".rstrip()
-        )
     try:
         async with aside_if_slow(SLOW_CA_SECONDS):
-            now_revoked = await _by_account_or_key(issuer, evidence, reason)
+            if issuer is not None:
+                server, now_revoked = issuer.spec.server, await _by_account_or_key(issuer, evidence, reason)
+            else:
+                server, now_revoked = await _by_key(evidence, reason, tools)
     except BadRevocationReason as error:
-        raise _Refused(f"{issuer.spec.server} does not take the reason {reason}: {error}") from error
+        raise _Refused(f"{_ca_of(issuer, evidence)} does not take the reason {reason}: {error}") from error
     except Unauthorized as error:
         raise _Refused(
-            f"{issuer.spec.server} does not let {issuer.key} revoke it: {error}. Another account may have obtained it."
+            f"{_ca_of(issuer, evidence)} does not let {evidence.issuer} revoke it: {error}. Another account may have "
+            "obtained it."
         ) from error
     except AcmeError as error:
         if isinstance(error, ProblemError) and not error.temporary:
-            raise _Refused(f"{issuer.spec.server} does not revoke it: {error}") from error
+            raise _Refused(f"{_ca_of(issuer, evidence)} does not revoke it: {error}") from error
         failure = classify(error, tools.clock())
         raise IssuanceError(failure.reason, failure.message) from error
-    news = "has revoked" if now_revoked else "had already revoked"
-    return f"{issuer.spec.server} {news} certificate {evidence.serial} (reason {reason})."
+    if now_revoked:
+        return f"{server} has revoked certificate {evidence.serial} (reason {reason})."
+    return f"{server} had already revoked certificate {evidence.serial}, and does not say for which reason."
+
+
+def _ca_of(issuer: ReadyIssuer | None, evidence: Evidence) -> str:
+    return issuer.spec.server if issuer is not None else f"The CA of {evidence.issuer}"
+
+
+async def _by_key(evidence: Evidence, reason: RevocationReasonName, tools: Tools) -> tuple[str, bool]:
+    """Have a CA revoke a certificate whose issuer has no account there now, with the certificate's own key.
+
+    Who has lost the account key, or whose account the CA has closed, must still be able to report a leaked key.
+
+    Raises:
+        IssuanceError: It is not for a compromised key, or the issuer is not known yet: it takes the account then.
+        AcmeError: The CA refuses, or cannot be reached.
+    """
+    view = tools.registry.view(evidence.issuer)
+    if reason == COMPROMISE and evidence.key is not None and view.state == "not-ready":
+        server = await tools.server_of(evidence.issuer)
+        if server is not None:
+            now_revoked = await revoke_with_certificate_key(server, evidence.leaf_der, evidence.key)
+            return server.directory_url, now_revoked
+    raise IssuanceError(
+        "IssuerNotReady", f"{evidence.issuer} cannot revoke the certificate now. {view.message}".rstrip()
+    )
 
 
 async def _by_account_or_key(issuer: ReadyIssuer, evidence: Evidence, reason: RevocationReasonName) -> bool:

@@ -124,6 +124,38 @@ def rollback(
     _request(access, selection, asking, lambda: Ask("Rollback", revision=revision))
 
 
+def cancel(
+    access: Access,
+    which: Which,
+    asking: Asking,
+    *,
+    action: Annotated[
+        Literal["renew", "revoke", "rollback"] | None, typer.Option("--action", help="Only requests for this.")
+    ] = None,
+    requested_by: Annotated[
+        str | None, typer.Option("--requested-by", help="Only requests of this user.", metavar="USER")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only show what would be cancelled.")] = False,
+) -> None:
+    """Take back requests that have not ended, and say what the CA has been asked for already."""
+    from certwright.cli.cluster.cancel import Wish
+    from certwright.cli.cluster.cancel import cancel as of
+
+    async def command() -> "ExitCode":
+        wish = Wish(
+            action=action.capitalize() if action is not None else None,
+            requested_by=requested_by,
+            dry_run=dry_run,
+            wait=asking.wait,
+            timeout=_duration(asking.timeout),
+            yes=asking.yes,
+            form=_form(asking.output),
+        )
+        return await of(access.target, which.selection, wish)
+
+    _run(command())
+
+
 def pause(access: Access, which: Which, *, yes: Yes = False) -> None:
     """Have the operator leave Certificates as they are, until they are resumed."""
     _set_paused(access, which, paused=True, yes=yes)
@@ -220,6 +252,7 @@ COMMANDS: Final = (
     with_options(renew, Access, Which, Asking),
     with_options(revoke, Access, Asking),
     with_options(rollback, Access, Asking),
+    with_options(cancel, Access, Which, Asking),
     with_options(pause, Access, Which),
     with_options(resume, Access, Which),
     with_options(check, Access),

@@ -99,6 +99,31 @@ class Session:
             content_type="application/merge-patch+json",
         )
 
+    async def take_out(
+        self, plural: str, namespace: str, name: str, field: str, if_equal: Mapping[str, str]
+    ) -> dict[str, Any]:
+        """Remove a field from an object, and return the object.
+
+        Args:
+            plural: Of its kind.
+            namespace: Its own.
+            name: Its own.
+            field: JSON pointer of the field.
+            if_equal: What has to be in the object: JSON pointers and their values.
+
+        Raises:
+            Invalid: Something else is there, or the field is not.
+        """
+        tests = [{"op": "test", "path": path, "value": value} for path, value in if_equal.items()]
+        return await self.client.request(
+            "PATCH",
+            _path(OURS, plural, namespace, name),
+            action=f"remove {field} of {_label(plural, namespace, name)}",
+            query={"fieldManager": "kubectl-certwright"},
+            body=[*tests, {"op": "remove", "path": field}],
+            content_type="application/json-patch+json",
+        )
+
     async def review(self, group: str, kind: str, spec: Mapping[str, Any]) -> dict[str, Any]:
         """Return the API server's answer to a review, such as a SelfSubjectAccessReview."""
         plural = f"{kind.lower()}s"

@@ -21,7 +21,10 @@ class ExitCode(IntEnum):
 
 MEANINGS: Final = {
     ExitCode.DONE: "success",
-    ExitCode.FAILED: "a request failed or was refused by the operator; check: a check failed; not confirmed",
+    ExitCode.FAILED: (
+        "a request failed or was refused by the operator; cancel: a request had ended or was replaced before; check: a "
+        "check failed; not confirmed"
+    ),
     ExitCode.USAGE: "invalid command line",
     ExitCode.NOT_FOUND: "no such object, nothing matches, or the CRDs are not installed",
     ExitCode.REFUSED: "the API server refused: a permission is missing, or the object is invalid",

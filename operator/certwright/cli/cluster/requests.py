@@ -15,7 +15,7 @@ from certwright.cli.cluster.human import relative, span
 from certwright.cli.cluster.rows import as_text
 from certwright.cli.cluster.runner import complain, confirm, say, tell
 from certwright.cli.cluster.selection import CERTIFICATES, select
-from certwright.cli.cluster.views import CertificateView, text_at
+from certwright.cli.cluster.views import CertificateView, text_at, time_at
 from certwright.cli.cluster.waiting import Asked, wait_for
 from certwright.cli.exits import CommandError
 from certwright.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
@@ -93,7 +93,7 @@ def parse_rate(text: str | None) -> dt.timedelta:
 async def request(target: Target, selection: Selection, ask: Ask) -> ExitCode:
     """Ask the operator for something, and wait for it if that is wanted."""
     async with session(target) as connected:
-        found = await _chosen(connected, selection)
+        found = await chosen(connected, selection)
         await _confirm(found, ask, always=ask.action == "Revoke")
         by = await who_am_i(connected)
         asked: list[Asked] = []
@@ -119,7 +119,7 @@ async def set_paused(target: Target, selection: Selection, *, paused: bool, yes:
     """Pause or resume Certificates."""
     word = "pause" if paused else "resume"
     async with session(target) as connected:
-        found = await _chosen(connected, selection)
+        found = await chosen(connected, selection)
         if len(found) > 1:
             await confirm(f"{word.capitalize()} {len(found)} Certificates?", yes=yes)
         failed = 0
@@ -130,7 +130,7 @@ async def set_paused(target: Target, selection: Selection, *, paused: bool, yes:
             try:
                 await connected.change(CERTIFICATES, one.namespace, one.name, {"spec": {"paused": paused or None}})
             except (NotFound, Forbidden, Invalid, Conflict) as error:
-                _raise_for_all(error)
+                raise_for_all(error)
                 failed += 1
                 complain(f"Error: {told(error)}")
             else:
@@ -138,7 +138,12 @@ async def set_paused(target: Target, selection: Selection, *, paused: bool, yes:
         return ExitCode.REFUSED if failed else ExitCode.DONE
 
 
-async def _chosen(connected: Session, selection: Selection) -> list[CertificateView]:
+async def chosen(connected: Session, selection: Selection) -> list[CertificateView]:
+    """Return the Certificates that a command changes.
+
+    Raises:
+        CommandError: There are none, or too many.
+    """
     found, is_cut = await select(connected, selection, must_select=True)
     if is_cut:
         raise CommandError("There are more Certificates than one command changes. Choose some with -n or -l.")
@@ -147,7 +152,7 @@ async def _chosen(connected: Session, selection: Selection) -> list[CertificateV
     return found
 
 
-def _raise_for_all(error: KubeError) -> None:
+def raise_for_all(error: KubeError) -> None:
     """Raise what holds of all Certificates, such as credentials that have ended meanwhile."""
     if error.status == HTTPStatus.UNAUTHORIZED:
         raise error
@@ -193,7 +198,7 @@ async def _ask_all(
         try:
             result = await _ask(connected, one, ask, by, not_before if not_before > begin else None)
         except (NotFound, Forbidden, Invalid, Conflict) as error:
-            _raise_for_all(error)
+            raise_for_all(error)
             complain(f"Error: {told(error)}")
             continue
         if result is not None:
@@ -223,9 +228,12 @@ async def _ask(
                 f"Warning: {one.label} is paused, so no request was sent. Resume it first: kubectl certwright resume"
             )
             return None
-        running = _running(one, ask)
-        if running is not None:
-            return Asked(one.namespace, one.name, running, joined=True)
+        if one.deleted is not None:
+            complain(f"Warning: {one.label} is being deleted, so no request was sent.")
+            return None
+        same = _same_request(one, ask, not_before)
+        if same is not None:
+            return Asked(one.namespace, one.name, same, joined=True)
         metadata = {"resourceVersion": text_at(one.body, "metadata", "resourceVersion")}
         # A merge keeps what is not mentioned, so each field of an earlier request is.
         change = {"metadata": metadata, "spec": {"request": {key: wanted[key] for key in _FIELDS}}}
@@ -241,21 +249,33 @@ async def _ask(
     raise AssertionError("the last try returns or raises")
 
 
-def _running(one: CertificateView, ask: Ask) -> str | None:
-    """Return the ID of a request for the same that runs already."""
+def _same_request(one: CertificateView, ask: Ask, not_before: dt.datetime | None) -> str | None:
+    """Return the ID of a request for the same that runs already, or that begins no later than this one would.
+
+    Who asks twice in a hurry gets one certificate, and whoever waits for the first request goes on waiting for it.
+    """
     request_ = one.request
-    entry = one.entry(str(request_.get("id"))) if request_ is not None else None
-    if entry is None or entry.get("state") != "Running" or entry.get("action") != ask.action:
+    if request_ is None:
+        return None
+    entry = one.entry(str(request_.get("id")))
+    if entry is None:
+        begins = time_at(request_, "notBefore")
+        if begins is not None and begins > (not_before or dt.datetime.now(dt.UTC)):
+            return None
+    elif entry.get("state") != "Running":
+        return None
+    asked = entry or request_
+    if asked.get("action") != ask.action:
         return None
     # Another reason is another request: a compromised key is revoked at once, not after its replacement.
-    reason = text_at(entry, "reason") or (UNSPECIFIED if ask.action == "Revoke" else "")
-    is_same = (reason or None) == ask.reason and entry.get("revision") == ask.revision
-    return text_at(entry, "id") if is_same else None
+    reason = text_at(asked, "reason") or (UNSPECIFIED if ask.action == "Revoke" else "")
+    is_same = (reason or None) == ask.reason and asked.get("revision") == ask.revision
+    return text_at(asked, "id") if is_same else None
 
 
 def _told(asked: Asked, now: dt.datetime) -> str:
     label = f"Certificate {asked.namespace}/{asked.name}"
     if asked.joined:
-        return f"{label}: request {asked.request_id} is running already"
+        return f"{label}: request {asked.request_id} for the same is open already"
     begins = f", begins {relative(asked.not_before, now)}" if asked.not_before is not None else ""
     return f"{label}: request {asked.request_id}{begins}"
