@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from harness.dns_front import DnsFront
     from testbed.bed import TestBed
     from testbed.parts.bind import Bind
+    from testbed.parts.pebble import Pebble
 
 Kubectl = Any
 SECONDS = 120
@@ -300,10 +301,11 @@ def test_many_requests_are_cancelled_and_what_is_at_the_ca_is_told(
 
 
 def test_a_renewal_whose_order_is_at_the_ca_is_cancelled_and_nothing_of_it_is_left(
-    module_tenant: Tenant, kubectl: Kubectl, dns_front: DnsFront, name: str
+    module_tenant: Tenant, kubectl: Kubectl, dns_front: DnsFront, make_pebble: Callable[..., Pebble], *, name: str
 ) -> None:
     space, cluster = module_tenant.namespace, module_tenant.cluster
-    module_tenant.add_issuer("fronted", dns_server=dns_front.address)
+    # A CA that reuses authorizations needs no records for a renewal.
+    module_tenant.add_issuer("fronted", pebble=make_pebble(authz_reuse_percent=0), dns_server=dns_front.address)
     module_tenant.apply("stuck", name, issuerRef={"name": "fronted"})
     serial = module_tenant.ready("stuck")["status"]["serialNumber"]
     dns_front.hide(f"_acme-challenge.{name}")

@@ -248,6 +248,7 @@ def test_a_status_is_written_in_the_api_servers_terms() -> None:
         "notBefore": "2026-01-31T12:00:00Z",
         "revision": 0,
         "revocations": [],
+        "compromisedKeys": [],
         "failedAttempts": 0,
         "order": {
             "url": "u",
