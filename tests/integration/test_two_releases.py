@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from certwright.kube.claims import OPERATOR_LABEL
 from harness import OperatorProcess, issuer, tsig_secret
 from harness.cluster import SECONDS, conditions
 from harness.tenant import Workspace
@@ -37,6 +38,12 @@ class Stage:
     homes: tuple[str, str]
     releases: tuple[OperatorProcess, OperatorProcess]
     ca: RecordingProxy
+
+
+@pytest.fixture(autouse=True)
+def _no_other_release(bed: TestBed) -> None:
+    """Remove the Leases of operators that were killed: for a while they count as releases, and are older than ours."""
+    bed.kubectl("delete", "leases", "--all-namespaces", "--selector", f"{OPERATOR_LABEL}=true")
 
 
 @pytest.fixture
