@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from testbed.bed import TestBed
     from testbed.parts.pebble import Pebble
 
-pytestmark = pytest.mark.usefixtures("without_operator")
-
 NAMES = ("one", "two", "three")
 
 
@@ -40,9 +38,10 @@ class Stage:
     ca: RecordingProxy
 
 
-@pytest.fixture(autouse=True)
-def _no_other_release(bed: TestBed) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _no_other_release(bed: TestBed, without_operator: None) -> None:
     """Remove the Leases of operators that were killed: for a while they count as releases, and are older than ours."""
+    del without_operator
     bed.kubectl("delete", "leases", "--all-namespaces", "--selector", f"{OPERATOR_LABEL}=true")
 
 
