@@ -254,6 +254,23 @@ def test_waiting_shows_what_the_operator_says_of_those_that_ran(
     assert requests(result)["web"]["message"] == "it had not begun", "nothing is to be waited for"
 
 
+def test_waiting_outlives_a_restart_of_the_api_server(server: FakeServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    server.fails_after = f"{PATCH}/api"
+    pauses = 0
+
+    async def sleep(_: float) -> None:
+        nonlocal pauses
+        pauses += 1
+        server.failing = None
+        server.certificate("api")["status"]["requests"][0] |= {"state": "Failed", "message": "Withdrawn."}
+
+    monkeypatch.setattr(asyncio, "sleep", sleep)
+    result = run("api", "--wait")
+    assert (result.exit_code, pauses) == (ExitCode.DONE, 1), result.output
+    assert "does not answer; trying again" in result.stdout
+    assert "request r-api (Renew) cancelled: Failed: Withdrawn." in result.stdout
+
+
 def test_waiting_for_an_operator_that_is_not_there_ends_in_time(server: FakeServer) -> None:
     result = run("api", "--wait", "--timeout", "1s")
     assert result.exit_code == ExitCode.TIMED_OUT

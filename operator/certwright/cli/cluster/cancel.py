@@ -13,10 +13,12 @@ from certwright.cli.cluster.human import relative
 from certwright.cli.cluster.requests import chosen, raise_for_all
 from certwright.cli.cluster.rows import as_text
 from certwright.cli.cluster.runner import complain, confirm, say, tell
+from certwright.cli.cluster.screen import no_answer
 from certwright.cli.cluster.selection import CERTIFICATES
 from certwright.cli.cluster.views import CertificateView, list_at, text_at, time_at
+from certwright.cli.cluster.waiting import LOOK_SECONDS, certificates_of, screen_for
 from certwright.cli.exits import CommandError
-from certwright.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound
+from certwright.kube.errors import Conflict, Forbidden, Invalid, KubeError, NotFound, Unavailable, Unreachable
 from certwright.text import rfc3339
 
 if TYPE_CHECKING:
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
 AT_ONCE: Final = 8
 """Requests to the API server at once: two thousand Certificates take seconds, and others notice nothing of it."""
-LOOK_SECONDS: Final = 1.0
 ISSUED: Final = frozenset({"processing", "valid"})
 """States of an order whose certificate the CA has been asked for."""
 
@@ -280,24 +281,20 @@ async def _settled(connected: Session, results: Sequence[Open], wish: Wish) -> l
     """Wait until the operator's records have ended of those that ran; what was done before counts as ended."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + wish.timeout.total_seconds()
+    screen = screen_for(wish.form)
     settled = list(results)
     while True:
         waiting = [number for number, one in enumerate(settled) if _is_awaited(one)]
-        views = await _views(connected, [settled[number] for number in waiting])
-        for number in waiting:
-            one = settled[number]
-            view = views.get((one.namespace, one.name))
-            entry = view.entry(one.id) if view is not None and view.uid == one.uid else None
-            state = text_at(entry, "state") if entry is not None else "Failed"
-            if state == "Running":
-                continue
-            message = text_at(entry, "message", limit=1000) if entry is not None else "its record is gone"
-            is_late = state == "Succeeded"
-            settled[number] = replace(
-                one, is_settled=True, state="Ended" if is_late else "Cancelled", message=f"{state}: {message}"
-            )
-            if wish.form in {"table", "wide"}:
-                tell(_told(settled[number]))
+        try:
+            views = await certificates_of(connected, [settled[number] for number in waiting])
+        except (Unreachable, Unavailable) as error:
+            screen.trouble(no_answer(error))
+        else:
+            for number in waiting:
+                one = settled[number]
+                settled[number] = _ended(one, views.get((one.namespace, one.name)))
+                if settled[number].is_settled and wish.form in {"table", "wide"}:
+                    tell(_told(settled[number]))
         if not any(map(_is_awaited, settled)) or loop.time() >= ends:
             return settled
         await asyncio.sleep(min(LOOK_SECONDS, max(0.0, ends - loop.time())))
@@ -308,23 +305,20 @@ def _is_awaited(one: Open) -> bool:
     return one.state == "Cancelled" and one.stage == "Running" and not one.is_settled
 
 
-async def _views(connected: Session, requests: Sequence[Open]) -> dict[tuple[str, str], CertificateView]:
-    found: list[CertificateView] = []
-    for namespace in dict.fromkeys(one.namespace for one in requests):
-        found += [CertificateView(body) for body in (await connected.list_all(CERTIFICATES, namespace)).items]
-    return {(one.namespace, one.name): one for one in found}
+def _ended(one: Open, view: CertificateView | None) -> Open:
+    """Return a cancelled request with what the operator says of its end; as it is, as long as it says nothing."""
+    entry = view.entry(one.id) if view is not None and view.uid == one.uid else None
+    state = text_at(entry, "state") if entry is not None else "Failed"
+    if state == "Running":
+        return one
+    message = text_at(entry, "message", limit=1000) if entry is not None else "its record is gone"
+    is_late = state == "Succeeded"
+    return replace(one, is_settled=True, state="Ended" if is_late else "Cancelled", message=f"{state}: {message}")
 
 
 def _told(one: Open) -> str:
-    words = {
-        "Cancelled": "cancelled",
-        "Ended": "not cancelled",
-        "Replaced": "not cancelled",
-        "Gone": "not cancelled",
-        "Failed": "not cancelled",
-        "Open": "would be cancelled",
-    }
-    return f"{one.label} {words[one.state]}: {one.message}" if one.message else f"{one.label} {words[one.state]}"
+    word = {"Cancelled": "cancelled", "Open": "would be cancelled"}.get(one.state, "not cancelled")
+    return f"{one.label} {word}: {one.message}" if one.message else f"{one.label} {word}"
 
 
 def _show(requests: Iterable[Open], wish: Wish, of: int) -> None:

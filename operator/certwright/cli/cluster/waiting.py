@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from certwright.cli.cluster.exits import ExitCode
 from certwright.cli.cluster.human import relative, table
@@ -69,12 +69,12 @@ async def wait_for(connected: Session, asked: Sequence[Asked], patience: dt.time
     """Wait until all requests have ended; show how far they are."""
     loop = asyncio.get_running_loop()
     ends = loop.time() + patience.total_seconds()
-    screen = Screen(complain, is_terminal=False) if form in {"json", "yaml", "name"} else Screen(tell)
+    screen = screen_for(form)
     progress = {one: Progress("Waiting", "no status yet") for one in asked}
     with screen.live():
         while True:
             try:
-                found = await _read(connected, asked)
+                found = await certificates_of(connected, asked)
             except (Unreachable, Unavailable) as error:
                 screen.trouble(no_answer(error))
             else:
@@ -111,7 +111,27 @@ def progress_of(certificate: CertificateView | None, asked: Asked) -> Progress:
     return Progress("Waiting", "the operator has not started; if this persists: kubectl certwright check")
 
 
-async def _read(connected: Session, asked: Sequence[Asked]) -> Mapping[tuple[str, str], CertificateView]:
+class OfCertificate(Protocol):
+    """What concerns a Certificate, by its name."""
+
+    @property
+    def namespace(self) -> str:
+        """Of the Certificate."""
+
+    @property
+    def name(self) -> str:
+        """Of the Certificate."""
+
+
+def screen_for(form: Format) -> Screen:
+    """Return what shows progress while a command waits: beside an output for scripts, on standard error."""
+    return Screen(complain, is_terminal=False) if form in {"json", "yaml", "name"} else Screen(tell)
+
+
+async def certificates_of(
+    connected: Session, asked: Sequence[OfCertificate]
+) -> Mapping[tuple[str, str], CertificateView]:
+    """Return the Certificates as they are now, by namespace and name, and others of these namespaces beside them."""
     if len(asked) <= AT_ONCE:
         bodies = [await connected.read(CERTIFICATES, one.namespace, one.name) for one in asked]
     else:
