@@ -64,18 +64,23 @@ def test_of_two_who_migrate_at_once_one_is_told_and_who_interrupts_it_leaves_not
     assert migrate("--back", *UNATTENDED)[0] == 0
 
 
+def have_theirs_issued(tenant: Tenant, ca: RecordingProxy) -> None:
+    """Have cert-manager issue the Certificate `web` by its Issuer `le`."""
+    space, bed = tenant.namespace, tenant.bed
+    tenant.cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
+    bed.apply(
+        waiting_issuer(bed, "le", space, ca.directory_url),
+        their_certificate(space, "web", f"web.{space}.{bed.bind.zones[0]}", issuerRef={"name": "le"}),
+    )
+    wait_theirs(bed, space)
+
+
 def test_an_api_server_that_refuses_loses_and_contradicts_costs_nothing_but_time(
     tenant: Tenant, counted_ca: RecordingProxy, tmp_path: Path
 ) -> None:
     """Each write is answered by 429 first, then carried out with its answer lost; a Deployment is changed meanwhile."""
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
-    cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
-    objects = [
-        waiting_issuer(bed, "le", space, counted_ca.directory_url),
-        their_certificate(space, "web", f"web.{space}.{bed.bind.zones[0]}", issuerRef={"name": "le"}),
-    ]
-    bed.apply(*objects)
-    wait_theirs(bed, space)
+    have_theirs_issued(tenant, counted_ca)
     before, orders = cluster.secret_data(space, "web-tls"), counted_ca.counts()[NEW_ORDER]
     asked: Counter[tuple[str, str]] = Counter()
 
@@ -145,13 +150,7 @@ def test_who_may_not_create_certificates_stops_nothing(
     tenant: Tenant, cert_manager: CertManager, counted_ca: RecordingProxy, tmp_path: Path
 ) -> None:
     space, cluster, bed = tenant.namespace, tenant.cluster, tenant.bed
-    cluster.apply(tsig_secret(bed, space, name="cm-tsig"))
-    objects = [
-        waiting_issuer(bed, "le", space, counted_ca.directory_url),
-        their_certificate(space, "web", f"web.{space}.{bed.bind.zones[0]}", issuerRef={"name": "le"}),
-    ]
-    bed.apply(*objects)
-    wait_theirs(bed, space)
+    have_theirs_issued(tenant, counted_ca)
     cluster.apply(MOVER)
     bed.kubectl("create", "clusterrolebinding", "mover", "--clusterrole=mover", "--user=mover")
     kubeconfig = bed.write_kubeconfig(tmp_path / "kubeconfig", "mover", ())
